@@ -1,0 +1,66 @@
+package session
+
+import "time"
+
+// limiter is a sliding window over the messages sent on one connection.
+type limiter struct {
+	sent [RateLimit]time.Duration // a ring of the times of the last sends
+	next int                      // where the next one goes
+	n    int                      // how many of them are within the window
+	// beats that the heartbeat interval makes fall into one window.
+	beats int
+}
+
+// reset starts a connection whose heartbeats come at this interval.
+func (l *limiter) reset(interval time.Duration) {
+	*l = limiter{beats: int((RateWindow + interval - 1) / interval)}
+}
+
+func (l *limiter) expire(now time.Duration) {
+	for l.n > 0 && l.oldest(0)+RateWindow <= now {
+		l.n--
+	}
+}
+
+// oldest returns the time of the i-th oldest send in the window.
+func (l *limiter) oldest(i int) time.Duration {
+	return l.sent[(l.next-l.n+i+2*RateLimit)%RateLimit]
+}
+
+// count notes a message sent.
+func (l *limiter) count(now time.Duration) {
+	l.expire(now)
+	l.sent[l.next] = now
+	l.next = (l.next + 1) % RateLimit
+	if l.n < RateLimit {
+		l.n++
+	}
+}
+
+// The budget, from the top: the heartbeats of one window are set aside for the
+// heartbeats; two more for Identify or Resume and a probe; the rest is for the
+// user. Heartbeats the server or a wake-up asks for may use the user's share,
+// but never that of the regular ones.
+
+func (l *limiter) userLimit() int  { return max(1, RateLimit-l.beats-2) }
+func (l *limiter) extraLimit() int { return max(2, RateLimit-l.beats) }
+
+// userMay reports whether a user's message may go now.
+func (l *limiter) userMay(now time.Duration) bool {
+	l.expire(now)
+	return l.n < l.userLimit()
+}
+
+// extraMay reports whether a heartbeat out of turn may go now.
+func (l *limiter) extraMay(now time.Duration) bool {
+	l.expire(now)
+	return l.n < l.extraLimit()
+}
+
+// userNext returns when the next user's message may go.
+func (l *limiter) userNext(now time.Duration) time.Duration {
+	if l.userMay(now) {
+		return now
+	}
+	return l.oldest(l.n-l.userLimit()) + RateWindow
+}

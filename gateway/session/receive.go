@@ -1,0 +1,219 @@
+package session
+
+import (
+	"time"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
+)
+
+// message acts on one message of the server.
+func (s *Session) message(msg []byte) {
+	now := s.heardAt
+	var m wire.Message
+	etf := wire.IsETF(msg)
+	var err error
+	if etf {
+		err = wire.ScanETF(msg, &m)
+	} else {
+		err = wire.Scan(msg, &m)
+	}
+	if err != nil {
+		text := err.Error()
+		if s.state == StateAwaitingHello {
+			s.lose(now, &Error{Code: ErrNotGateway, Message: s.host() + " does not speak the gateway protocol (" + text + "); is this the URL of a gateway?"}, true, CloseKeep)
+			return
+		}
+		s.report(ErrMalformed, "a message that cannot be read was dropped ("+text+")")
+		return
+	}
+	if m.Op == opDispatch {
+		s.dispatch(now, &m, msg, etf)
+		return
+	}
+	// The server's numbers run on through op 7 and op 9.
+	s.snap.Seq = max(s.snap.Seq, m.Seq)
+	d := m.Data
+	if etf && len(d) > 0 {
+		if d, err = s.translate(d); err != nil {
+			s.report(ErrMalformed, "a message that cannot be read was dropped ("+err.Error()+")")
+			return
+		}
+	}
+	switch m.Op {
+	case opHeartbeat:
+		// Asked for by the server, so it says nothing about a missed ACK.
+		if s.beating() && s.limit.extraMay(now) {
+			s.beat(now)
+		}
+	case opHeartbeatACK:
+		if s.beatAt != never {
+			s.latency = now - s.beatAt
+			s.beatAt = never
+			s.emit(Output{Kind: OutputAck, Latency: s.latency})
+		}
+	case opHello:
+		s.hello(now, d)
+	case opReconnect:
+		s.reconnect(now, d)
+	case opInvalidSession:
+		s.invalidSession(now, string(d) == "true")
+	default:
+		// An opcode we do not know is for a newer client than us.
+	}
+}
+
+// translate turns an ETF payload into JSON that is valid until the next one.
+func (s *Session) translate(term []byte) (d []byte, err error) {
+	s.text, err = wire.AppendJSON(s.text[:0], term)
+	return s.text, err
+}
+
+// dispatch acts on an event. Its number counts before anything can go wrong
+// with its payload, and its payload is only touched if somebody wants it.
+func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf bool) {
+	kind := s.kinds.arrived(m.Type)
+	kind.Count++
+	switch {
+	case kind.role == roleReady:
+		s.ready(now, m, etf)
+	case kind.role == roleResumed:
+		s.snap.Seq = max(s.snap.Seq, m.Seq)
+		if s.state == StateResuming {
+			s.becomeReady(now, true)
+		}
+	default:
+		if s.state == StateResuming {
+			// The replay makes progress, which an ACK would not show.
+			s.set(timerState, now+identifyTimeout)
+			if m.Seq >= 0 && m.Seq <= s.snap.Seq {
+				return // it had arrived before
+			}
+		}
+		s.snap.Seq = max(s.snap.Seq, m.Seq)
+	}
+	if !s.kinds.wants(kind) {
+		return
+	}
+	d := m.Data
+	if etf {
+		msg = nil
+		var err error
+		if d, err = s.translate(d); err != nil {
+			s.report(ErrMalformed, "the payload of "+kind.Name+" cannot be read ("+err.Error()+")")
+			return
+		}
+	}
+	s.emit(Output{Kind: OutputDispatch, Event: kind, Seq: m.Seq, Data: d, Message: msg})
+}
+
+// ready takes up the session that READY begins.
+func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) {
+	d := m.Data
+	if etf {
+		d, _ = s.translate(d)
+	}
+	snap := Snapshot{Seq: m.Seq}
+	wire.Members(d, func(key, value []byte) bool {
+		switch string(key) {
+		case "session_id":
+			snap.ID, _ = wire.String(value)
+		case "resume_gateway_url":
+			snap.ResumeURL, _ = wire.String(value)
+		}
+		return snap.ID == "" || snap.ResumeURL == ""
+	})
+	if snap.ID == "" {
+		s.report(ErrProtocol, "READY has no session_id; this session cannot be resumed")
+	}
+	if snap.ResumeURL != "" && !resumeURLAllowed(s.cfg.URL, snap.ResumeURL) {
+		s.report(ErrProtocol, "READY names a resume URL that is no WebSocket, or less secure than the gateway's; ignored")
+		snap.ResumeURL = ""
+	}
+	if s.live {
+		// READY where RESUMED was due: the server has started over.
+		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server began a new session"})
+	}
+	s.snap, s.live = snap, snap.ID != ""
+	gap := s.lost
+	s.lost = nil
+	s.becomeReady(now, false)
+	if gap != nil {
+		gap.ReconnectedAt = now
+		s.emit(Output{Kind: OutputGap, Gap: gap})
+	}
+}
+
+func (s *Session) becomeReady(now time.Duration, resumed bool) {
+	s.state = StateReady
+	s.readyAt = now
+	s.wasReady = true
+	s.badHost = false
+	s.failures, s.resumes, s.rejections, s.invalids = 0, 0, 0, 0
+	s.set(timerState, never)
+	s.set(timerIdentify, never)
+	s.emit(Output{Kind: OutputState, State: StateReady, Resumed: resumed})
+	s.emit(Output{Kind: OutputSession})
+}
+
+// reconnect obeys op 7. A server that names a delay (Spacebar: milliseconds)
+// closes by itself, and what it still sends until then is worth having: it
+// does not replay.
+func (s *Session) reconnect(now time.Duration, d []byte) {
+	if s.reconnectIn != never {
+		return
+	}
+	ms, ok := wire.Int(d)
+	if !ok || ms < 0 {
+		s.reconnectIn, s.reconnectAt = 0, now
+		s.lose(now, &Error{Code: ErrReconnect, Message: "the server asked for a reconnect"}, true, CloseKeep)
+		return
+	}
+	s.reconnectIn = min(time.Duration(min(ms, maxReconnectDelay.Milliseconds()))*time.Millisecond, maxReconnectDelay)
+	s.reconnectAt = now + s.reconnectIn
+	s.set(timerDrain, now+min(s.reconnectIn, drainAfterOp7))
+}
+
+// invalidSession obeys op 9: resume again, or identify again, on the same
+// connection, after a pause that keeps a restarting server from being rushed.
+func (s *Session) invalidSession(now time.Duration, resumable bool) {
+	if !s.beating() {
+		return
+	}
+	cause := &Error{Code: ErrInvalidSession, Message: "the server does not know the session"}
+	if s.state == StateReady {
+		cause.Message = "the server ended the session"
+	}
+	if s.invalids++; s.invalids > maxInvalid {
+		s.lose(now, cause, false, CloseKeep)
+		return
+	}
+	s.settle(&Error{Code: ErrDisconnected, Message: "the session was ended before the message was sent"})
+	if s.state == StateReady {
+		s.goneAt = now
+	}
+	failed := s.state == StateResuming && !s.resumeAgain()
+	if resumable && s.live && s.token != "" && !failed {
+		s.report(ErrInvalidSession, cause.Message+"; resuming again")
+		s.again(now, StateResuming)
+		return
+	}
+	s.loseSession(cause)
+	s.report(ErrInvalidSession, cause.Message+"; a new one is needed")
+	if len(s.identify) == 0 {
+		s.enter(StateConnected)
+		s.set(timerState, now+connectedLimit)
+		return
+	}
+	s.again(now, StateIdentifying)
+}
+
+// again waits in state to send Identify or Resume once more.
+func (s *Session) again(now time.Duration, state State) {
+	wait := s.between(time.Second, 5*time.Second)
+	if s.state != state {
+		s.enter(state)
+	}
+	s.sentAuth = false
+	s.set(timerIdentify, now+wait)
+	s.set(timerState, now+wait+identifyTimeout)
+}
