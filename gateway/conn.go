@@ -1,0 +1,320 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+)
+
+// conn is what all clones of a handle share: the session, and the goroutines
+// that carry out what it wants. It holds no rule of the protocol.
+//
+// The session belongs to whoever holds mu. Nobody does anything under mu that
+// can block or that calls a user: the reader hands messages to the session and
+// observed events to the dispatcher's queue; a writer per socket writes; the
+// dispatcher calls observers. So neither a slow observer nor a slow network
+// holds anything else up.
+type conn struct {
+	opts   Options
+	origin time.Time
+
+	mu    sync.Mutex
+	s     *session.Session
+	kinds *session.Kinds
+	sock  *socket // the present one, nil if none is open
+	dial  context.CancelFunc
+	timer *time.Timer
+	armed time.Duration
+	sends map[session.SendID]chan error
+	stats Stats
+
+	dispatcher
+	sockets sync.WaitGroup // their goroutines
+
+	done chan struct{} // closed when the last observer has been told the end
+	err  error         // why; to be read after done
+}
+
+func newConn(url string, opts Options, identify []byte) (*conn, error) {
+	cfg, err := opts.config(url, rand.Uint64())
+	if err != nil {
+		return nil, err
+	}
+	cfg.Identify = identify
+	s, err := session.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{opts: opts, origin: time.Now(), s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
+	c.timer = time.AfterFunc(time.Hour, c.tick)
+	c.timer.Stop()
+	c.init(c)
+	return c, nil
+}
+
+// now is the session's time. It includes what the machine slept only where the
+// system's monotonic clock does; a wake-up is noticed either way.
+func (c *conn) now() time.Duration { return time.Since(c.origin) }
+
+func (c *conn) start() {
+	go c.dispatch()
+	c.with(func(now time.Duration) { c.s.Start(now) })
+}
+
+// with gives the session an input and carries out what follows from it.
+func (c *conn) with(input func(now time.Duration)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	input(c.now())
+	c.carryOut()
+}
+
+func (c *conn) tick() {
+	c.with(func(now time.Duration) {
+		c.armed = 0
+		c.s.Tick(now)
+	})
+}
+
+// carryOut does what the session wants. It runs under mu.
+func (c *conn) carryOut() {
+	for o := c.s.Next(); o != nil; o = c.s.Next() {
+		switch o.Kind {
+		case session.OutputDispatch:
+			c.enqueueEvent(o)
+		case session.OutputDial:
+			ctx, cancel := context.WithCancel(context.Background())
+			c.dial = cancel
+			c.stats.Dials++
+			c.sockets.Add(1)
+			go c.connect(ctx, o.Conn, o.URL)
+		case session.OutputWrite:
+			if c.sock != nil {
+				c.stats.BytesSent += uint64(len(o.Data))
+				c.sock.write(frame{data: o.Data, binary: o.Binary})
+			}
+		case session.OutputClose:
+			c.hangUp(websocket.StatusCode(o.CloseCode))
+		case session.OutputSent:
+			if settled := c.sends[o.ID]; settled != nil {
+				delete(c.sends, o.ID)
+				if o.Err != nil {
+					settled <- o.Err
+				} else {
+					settled <- nil
+				}
+			}
+		case session.OutputAck:
+		default:
+			c.enqueueReport(o)
+		}
+	}
+	if at, ok := c.s.Deadline(); !ok {
+		if c.armed != 0 {
+			c.timer.Stop()
+			c.armed = 0
+		}
+	} else if at != c.armed {
+		c.armed = at
+		c.timer.Reset(max(0, at-c.now()))
+	}
+}
+
+// hangUp lets go of the socket, or of the attempt to open one.
+func (c *conn) hangUp(code websocket.StatusCode) {
+	if c.dial != nil {
+		c.dial()
+		c.dial = nil
+	}
+	if c.sock != nil {
+		c.sock.write(frame{close: code})
+		c.sock = nil
+	}
+}
+
+// connect opens a socket and reads from it until it closes.
+func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
+	defer c.sockets.Done()
+	header := c.opts.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	if header.Get("User-Agent") == "" {
+		header.Set("User-Agent", userAgent)
+	}
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.opts.HTTPClient, HTTPHeader: header})
+	if resp != nil && resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	if err != nil {
+		c.with(func(now time.Duration) {
+			c.s.Closed(now, id, session.CloseAbnormal, "", dialError(resp, err))
+		})
+		return
+	}
+	limit := c.opts.MaxReceive
+	if limit == 0 {
+		limit = session.DefaultMaxReceive
+	}
+	ws.SetReadLimit(int64(limit) + 1) // the session refuses it in its own words
+	sock := &socket{ws: ws, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	c.sockets.Add(1)
+	go func() {
+		defer c.sockets.Done()
+		sock.writer()
+	}()
+	current := false
+	c.with(func(now time.Duration) {
+		c.s.Opened(now, id)
+		if current = c.s.State() == StateAwaitingHello && ctx.Err() == nil; current {
+			c.sock = sock
+		}
+	})
+	if current {
+		err = c.read(sock, id)
+		c.with(func(now time.Duration) {
+			if c.sock == sock {
+				c.sock = nil
+			}
+			code, reason, cause := closure(err)
+			c.s.Closed(now, id, code, reason, cause)
+		})
+	}
+	close(sock.gone)
+	_ = ws.CloseNow()
+}
+
+// read hands every message to the session until there are no more.
+func (c *conn) read(sock *socket, id session.Conn) error {
+	buf := make([]byte, 16<<10)
+	for {
+		kind, r, err := sock.ws.Reader(context.Background())
+		if err != nil {
+			return err
+		}
+		n := 0
+		for {
+			if n == len(buf) {
+				buf = append(buf, make([]byte, len(buf))...)
+			}
+			m, err := r.Read(buf[n:])
+			n += m
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return err
+			}
+		}
+		c.mu.Lock()
+		c.stats.Messages++
+		c.stats.BytesReceived += uint64(n)
+		c.s.Received(c.now(), id, buf[:n], kind == websocket.MessageBinary)
+		c.carryOut()
+		c.mu.Unlock()
+		if len(buf) > 1<<20 && n < len(buf)/8 {
+			buf = make([]byte, 16<<10) // after a READY of megabytes
+		}
+	}
+}
+
+// closure says how a connection ended.
+func closure(err error) (code session.CloseCode, reason, cause string) {
+	var closed websocket.CloseError
+	if errors.As(err, &closed) {
+		return session.CloseCode(closed.Code), closed.Reason, ""
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return session.CloseAbnormal, "", ""
+	}
+	return session.CloseAbnormal, "", innermost(err)
+}
+
+// dialError says why a connection could not be opened.
+func dialError(resp *http.Response, err error) string {
+	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
+		return "the server answered " + resp.Status + " instead of opening a WebSocket"
+	}
+	return innermost(err)
+}
+
+// innermost returns the text of the error behind all others: the outer ones
+// repeat the URL, which may hold what is nobody's business.
+func innermost(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err.Error()
+		}
+		err = inner
+	}
+}
+
+// socket is a connection that is open, and what is to be written to it.
+type socket struct {
+	ws   *websocket.Conn
+	wake chan struct{}
+	gone chan struct{} // closed when nothing can be written any more
+
+	mu  sync.Mutex
+	out []frame
+}
+
+// frame is a message to be written, or, with a code, the close.
+type frame struct {
+	data   []byte
+	binary bool
+	close  websocket.StatusCode
+}
+
+func (s *socket) write(f frame) {
+	s.mu.Lock()
+	s.out = append(s.out, f)
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// closeTimeout bounds how long a socket may take to close: the peer may be gone.
+const closeTimeout = 2 * time.Second
+
+// writer writes what there is to write, in order.
+func (s *socket) writer() {
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-s.wake:
+		}
+		s.mu.Lock()
+		out := s.out
+		s.out = nil
+		s.mu.Unlock()
+		for _, f := range out {
+			if f.close != 0 {
+				// Nobody waits for the answer; what is still stuck in here is cut off.
+				cut := time.AfterFunc(closeTimeout, func() { _ = s.ws.CloseNow() })
+				_ = s.ws.Close(f.close, "")
+				cut.Stop()
+				return
+			}
+			kind := websocket.MessageText
+			if f.binary {
+				kind = websocket.MessageBinary
+			}
+			if s.ws.Write(context.Background(), kind, f.data) != nil {
+				return // the reader meets the same end and reports it
+			}
+		}
+	}
+}

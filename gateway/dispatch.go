@@ -1,0 +1,313 @@
+package gateway
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+)
+
+// Event is one event as it came, known to this library or not.
+type Event struct {
+	// Name of the event, such as MESSAGE_CREATE.
+	Name string
+	// Seq is the event's sequence number, -1 if it has none.
+	Seq int64
+	// Data is the payload as JSON text. It is yours to keep, not to change.
+	Data []byte
+
+	c       *conn
+	decoded bool
+	payload event.Dispatch
+	err     error
+}
+
+// Payload decodes the event into its type of package event. It is decoded once
+// and shared by all observers, who must not change it. The error is
+// event.ErrUnknownEvent for an event that has no type.
+func (e *Event) Payload() (event.Dispatch, error) {
+	if !e.decoded {
+		e.decoded = true
+		var warnings []event.Warning
+		e.payload, warnings, e.err = event.Decode(e.Name, e.Data)
+		for _, w := range warnings {
+			e.c.raise(fail(codeDecode, e.Name+": "+w.String()))
+		}
+	}
+	return e.payload, e.err
+}
+
+// StateChange tells of a new state.
+type StateChange struct {
+	State State
+	// Resumed tells, in StateReady, that the session is the one from before.
+	Resumed bool
+	// RetryAt is when the next attempt is made, in StateBackoff.
+	RetryAt time.Time
+	// Err is why, in StateBackoff and StateClosed; nil if it was asked for.
+	Err error
+}
+
+// Gap tells what was missed when a session was lost.
+type Gap struct {
+	// Reason the session was lost for.
+	Reason error
+	// LastSeq is the highest sequence number received before, -1 if none.
+	LastSeq int64
+	// DisconnectedAt is when the session was last heard.
+	DisconnectedAt time.Time
+	// ReconnectedAt is when events began to arrive again.
+	ReconnectedAt time.Time
+	// SessionLost tells that a new session has taken the place of the old one, so
+	// that all that happened between the two times is missing.
+	SessionLost bool
+}
+
+// observer is one subscription.
+type observer struct {
+	call func(any)
+	gone bool // under dispatcher.mu
+}
+
+// item waits in the queue of the dispatcher.
+type item struct {
+	name string // of an event; else one of the report names
+	seq  int64
+	data []byte
+	what any // of a report
+}
+
+// The names under which reports are observed. No event has a space in its name.
+const (
+	onState   = " state"
+	onError   = " error"
+	onGap     = " gap"
+	onSession = " session"
+)
+
+// dispatcher calls the observers of a connection, in order, on one goroutine,
+// from a bounded queue.
+type dispatcher struct {
+	conn *conn
+
+	mu        sync.Mutex // never held together with conn.mu in the other order
+	observers map[string][]*observer
+	queue     []item
+	bytes     int // held by the payloads in queue
+	dropped   int // events since the queue was full
+	wake      chan struct{}
+	ended     bool // the last item is in the queue
+	running   string
+}
+
+func (d *dispatcher) init(c *conn) {
+	d.conn = c
+	d.observers = map[string][]*observer{}
+	d.wake = make(chan struct{}, 1)
+	if c.opts.EventQueue == 0 {
+		c.opts.EventQueue = defaultEventQueue
+	}
+	if c.opts.MaxReceive == 0 {
+		c.opts.MaxReceive = session.DefaultMaxReceive
+	}
+}
+
+// observe adds an observer of a name.
+func (d *dispatcher) observe(name string, call func(any)) (unsubscribe func()) {
+	o := &observer{call: call}
+	d.conn.mu.Lock()
+	d.mu.Lock()
+	// Lists are replaced, not changed: the dispatcher may be walking one.
+	d.observers[name] = append(append([]*observer(nil), d.observers[name]...), o)
+	d.mu.Unlock()
+	if name[0] != ' ' {
+		d.conn.kinds.Observe(name)
+	}
+	d.conn.mu.Unlock()
+	return func() {
+		d.conn.mu.Lock()
+		defer d.conn.mu.Unlock()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if o.gone {
+			return
+		}
+		o.gone = true
+		var left []*observer
+		for _, other := range d.observers[name] {
+			if other != o {
+				left = append(left, other)
+			}
+		}
+		if d.observers[name] = left; left == nil {
+			delete(d.observers, name)
+		}
+		if name[0] != ' ' {
+			d.conn.kinds.Unobserve(name)
+		}
+	}
+}
+
+// enqueueEvent takes an event that somebody observes. It runs under conn.mu.
+func (d *dispatcher) enqueueEvent(o *session.Output) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) >= d.conn.opts.EventQueue || d.bytes+len(o.Data) > d.conn.opts.MaxReceive && d.bytes > 0 {
+		d.dropped++
+		d.conn.stats.Dropped++
+		return
+	}
+	d.reportDropped()
+	d.bytes += len(o.Data)
+	d.push(item{name: o.Event.Name, seq: o.Seq, data: append([]byte(nil), o.Data...)})
+}
+
+// reportDropped tells, where the missing events would have been, how many are
+// missing.
+func (d *dispatcher) reportDropped() {
+	if d.dropped == 0 {
+		return
+	}
+	text := fmt.Sprintf("%d events were dropped, as %d wait for the observers", d.dropped, len(d.queue))
+	if d.running != "" {
+		text += "; one of " + d.running + " is slow"
+	}
+	d.dropped = 0
+	d.push(item{name: onError, what: error(fail(codeOverflow, text))})
+}
+
+// enqueueReport takes a report. It runs under conn.mu.
+func (d *dispatcher) enqueueReport(o *session.Output) {
+	c := d.conn
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reportDropped()
+	switch o.Kind {
+	case session.OutputState:
+		change := StateChange{State: o.State, Resumed: o.Resumed}
+		if o.Err != nil {
+			change.Err = o.Err
+		}
+		if o.State == StateBackoff {
+			change.RetryAt = c.origin.Add(o.RetryAt)
+		}
+		d.push(item{name: onState, what: change})
+		if o.State == StateClosed {
+			c.err = change.Err
+			if c.err == nil {
+				c.err = ErrClosed
+			}
+			d.ended = true
+		}
+	case session.OutputError:
+		d.push(item{name: onError, what: error(o.Err)})
+	case session.OutputGap:
+		d.push(item{name: onGap, what: Gap{
+			Reason:         o.Gap.Reason,
+			LastSeq:        o.Gap.LastSeq,
+			DisconnectedAt: c.origin.Add(o.Gap.DisconnectedAt),
+			ReconnectedAt:  c.origin.Add(o.Gap.ReconnectedAt),
+			SessionLost:    o.Gap.SessionLost,
+		}})
+	case session.OutputSession:
+		snap, ok := c.s.Snapshot()
+		d.push(item{name: onSession, what: sessionChange{snap, ok}})
+	}
+}
+
+type sessionChange struct {
+	snap Session
+	ok   bool
+}
+
+// push adds an item under d.mu. Nothing follows the end.
+func (d *dispatcher) push(i item) {
+	if d.ended {
+		return
+	}
+	d.queue = append(d.queue, i)
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// raise reports an error that did not come from the session.
+func (d *dispatcher) raise(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.push(item{name: onError, what: err})
+}
+
+// dispatch calls the observers until the connection is closed and everybody has
+// been told.
+func (d *dispatcher) dispatch() {
+	var batch []item
+	for {
+		<-d.wake
+		d.mu.Lock()
+		// The two slices change places, so that neither is made anew.
+		batch, d.queue = d.queue, batch[:0]
+		d.bytes = 0
+		ended := d.ended
+		d.mu.Unlock()
+		for i := range batch {
+			d.deliver(&batch[i])
+			batch[i] = item{}
+		}
+		if ended {
+			d.mu.Lock()
+			rest := d.queue
+			d.observers = map[string][]*observer{}
+			d.mu.Unlock()
+			for i := range rest {
+				d.deliver(&rest[i])
+			}
+			close(d.conn.done)
+			return
+		}
+	}
+}
+
+// deliver calls the observers of one item.
+func (d *dispatcher) deliver(i *item) {
+	d.mu.Lock()
+	list := d.observers[i.name]
+	var all []*observer
+	if i.name[0] != ' ' {
+		all = d.observers["*"]
+	}
+	d.running = i.name
+	d.mu.Unlock()
+	what := i.what
+	if i.data != nil && (list != nil || all != nil) {
+		what = &Event{Name: i.name, Seq: i.seq, Data: i.data, c: d.conn}
+	}
+	for _, o := range list {
+		d.call(i.name, o, what)
+	}
+	for _, o := range all {
+		d.call(i.name, o, what)
+	}
+	d.mu.Lock()
+	d.running = ""
+	d.mu.Unlock()
+}
+
+// call calls one observer. Its panic is reported, and harms nobody else.
+func (d *dispatcher) call(name string, o *observer, what any) {
+	d.mu.Lock()
+	gone := o.gone
+	d.mu.Unlock()
+	if gone {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			d.raise(fail(codeObserverPanic, fmt.Sprintf("an observer of %s panicked: %v", name, p)))
+		}
+	}()
+	o.call(what)
+}
