@@ -1,0 +1,257 @@
+//go:build js && wasm
+
+package jsbridge
+
+import (
+	"strconv"
+	"time"
+	"unsafe"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
+)
+
+// input is where JavaScript puts the bytes that a call is about.
+var input []byte
+
+// record is where an output is read from by JavaScript. Its layout is known to
+// record.ts.
+var record struct {
+	conn   int32   // the connection
+	code   int32   // a close code
+	id     int32   // a send
+	binary int32   // whether data is to be sent as binary
+	frame  int32   // whether the message is the very frame that was received
+	more   int32   // whether there may be another output: ask next
+	data   int32   // where data begins
+	size   int32   // and its length in bytes
+	number float64 // a time in ms, for what has one
+}
+
+// core is one handle's session as seen from here.
+type core struct {
+	// seq is read by JavaScript from memory, even from that of an instance that
+	// has crashed: it is the number up to which everything has been handed over.
+	seq float64
+
+	s        *session.Session
+	kinds    session.Kinds
+	deadline time.Duration
+	text     []byte // payloads and records that had to be written anew
+}
+
+// cores by handle number, counted from 1.
+var cores []*core
+
+func find(handle int32) *core {
+	if handle < 1 || int(handle) > len(cores) {
+		return nil
+	}
+	return cores[handle-1]
+}
+
+// ms turns a JavaScript time into the session's.
+func ms(t float64) time.Duration { return time.Duration(t * float64(time.Millisecond)) }
+
+// toMS is the way back.
+func toMS(t time.Duration) float64 { return float64(t) / float64(time.Millisecond) }
+
+func address[T any](p *T) int32 { return int32(uintptr(unsafe.Pointer(p))) }
+
+//go:wasmexport recordAddress
+func recordAddress() int32 { return address(&record) }
+
+// buffer makes room for n bytes of input, keeping what is there, and returns
+// where they go.
+//
+//go:wasmexport buffer
+func buffer(n int32) int32 {
+	if int(n) > len(input) {
+		grown := make([]byte, n)
+		copy(grown, input)
+		input = grown
+	}
+	return address(unsafe.SliceData(input))
+}
+
+//go:wasmexport seqAddress
+func seqAddress(handle int32) int32 {
+	if c := find(handle); c != nil {
+		return address(&c.seq)
+	}
+	return 0
+}
+
+// received takes the first n bytes of the input as one frame. It returns what
+// next does.
+//
+//go:wasmexport received
+func received(handle, conn, n, binary int32, now float64) int32 {
+	c := find(handle)
+	if c == nil || int(n) > len(input) {
+		return 0
+	}
+	c.s.Received(ms(now), session.Conn(conn), input[:n], binary != 0)
+	return c.put(c.s.Next())
+}
+
+// glance is received for the two ends of a text message: its first bytes stand
+// at the beginning of the input, its last bytes at tailAt (see session.Glance).
+// It returns the session.Glanced and, from the fourth bit on, the ID of the
+// event's kind.
+//
+//go:wasmexport glance
+func glance(handle, conn, head, tail int32) int32 {
+	c := find(handle)
+	if c == nil || uint32(head) > tailAt || uint32(tail) > tailAt || len(input) < 2*tailAt {
+		return 0
+	}
+	kind, result := c.s.Glance(session.Conn(conn), input[:head], input[tailAt:tailAt+tail])
+	if result == session.GlancedNothing {
+		return 0
+	}
+	c.seq = float64(c.s.Seq())
+	return int32(kind.ID)<<3 | int32(result)
+}
+
+// tailAt is where in the input the end of a message stands. core.ts knows it.
+const tailAt = 128
+
+// next puts the next output into the record and returns its kind, 0 if there
+// is none.
+//
+//go:wasmexport next
+func next(handle int32) int32 {
+	if c := find(handle); c != nil {
+		return c.put(c.s.Next())
+	}
+	return 0
+}
+
+//go:wasmexport opened
+func opened(handle, conn int32, now float64) {
+	if c := find(handle); c != nil {
+		c.s.Opened(ms(now), session.Conn(conn))
+	}
+}
+
+// closed takes reason and cause from the input, one behind the other.
+//
+//go:wasmexport closed
+func closed(handle, conn, code, reason, cause int32, now float64) {
+	if c := find(handle); c != nil && int(reason+cause) <= len(input) {
+		c.s.Closed(ms(now), session.Conn(conn), session.CloseCode(code), string(input[:reason]), string(input[reason:reason+cause]))
+	}
+}
+
+//go:wasmexport tick
+func tick(handle int32, now float64) {
+	if c := find(handle); c != nil {
+		c.s.Tick(ms(now))
+	}
+}
+
+//go:wasmexport wake
+func wake(handle int32, now float64) {
+	if c := find(handle); c != nil {
+		c.s.Wake(ms(now))
+	}
+}
+
+// deadline returns when tick is to be called, in ms, or -1 for never.
+//
+//go:wasmexport deadline
+func deadline(handle int32) float64 {
+	c := find(handle)
+	if c == nil {
+		return -1
+	}
+	at, ok := c.s.Deadline()
+	c.deadline = at
+	if !ok {
+		return -1
+	}
+	return toMS(at)
+}
+
+// crash ends the program the way a bug would. Tests use it to see that the
+// session goes on in a new instance.
+//
+//go:wasmexport crash
+func crash() { panic("crash was called") }
+
+// outputNone tells JavaScript that there is no output, but that the deadline
+// has changed.
+const outputNone = 64
+
+// put writes an output into the record. It returns its kind for JavaScript.
+func (c *core) put(o *session.Output) int32 {
+	c.seq = float64(c.s.Seq())
+	if o == nil {
+		if at, _ := c.s.Deadline(); at < c.deadline {
+			record.more = 0
+			return outputNone
+		}
+		return 0
+	}
+	r := &record
+	r.more = 1
+	r.conn = int32(o.Conn)
+	data := o.Data
+	switch o.Kind {
+	case session.OutputDispatch:
+		data, r.frame = c.message(o)
+	case session.OutputWrite:
+		r.binary = flag(o.Binary)
+	case session.OutputClose:
+		r.code = int32(o.CloseCode)
+	case session.OutputDial:
+		data = append(c.text[:0], o.URL...)
+		c.text = data
+	case session.OutputSent:
+		r.id = int32(o.ID)
+		data = nil
+		if o.Err != nil {
+			data = appendError(c.text[:0], o.Err)
+			c.text = data
+		}
+	case session.OutputAck:
+		r.number = toMS(o.Latency)
+	case session.OutputState:
+		data = appendState(c.text[:0], o)
+		c.text = data
+	case session.OutputError:
+		data = appendError(c.text[:0], o.Err)
+		c.text = data
+	case session.OutputGap:
+		data = appendGap(c.text[:0], o.Gap)
+		c.text = data
+	}
+	r.data, r.size = address(unsafe.SliceData(data)), int32(len(data))
+	return int32(o.Kind)
+}
+
+// message returns the JSON text of an event's whole message. frame tells that
+// it is the received frame as it came.
+func (c *core) message(o *session.Output) (text []byte, frame int32) {
+	if o.Message != nil {
+		return o.Message, flag(unsafe.SliceData(o.Message) == unsafe.SliceData(input))
+	}
+	c.text = append(c.text[:0], `{"op":0,"t":`...)
+	c.text = wire.AppendString(c.text, o.Event.Name)
+	if o.Seq >= 0 {
+		c.text = append(c.text, `,"s":`...)
+		c.text = strconv.AppendInt(c.text, o.Seq, 10)
+	}
+	c.text = append(c.text, `,"d":`...)
+	c.text = append(c.text, o.Data...)
+	c.text = append(c.text, '}')
+	return c.text, 0
+}
+
+func flag(b bool) int32 {
+	if b {
+		return 1
+	}
+	return 0
+}

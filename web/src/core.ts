@@ -1,0 +1,670 @@
+// The core's other half: it owns the wasm instance, the sockets and the timers,
+// and holds no rule of the protocol. It runs on the page or in a Worker and
+// touches no DOM.
+
+import { describe, type ErrorInfo } from "./errors.js";
+import type { Command, CoreConfig, CoreStats, GapInfo, Host, Session, State, Sink, StateReport, WasmSource } from "./protocol.js";
+import { compile, start, type Control, type Exports, type Failure } from "./wasm.js";
+
+// The kinds of output, as in gateway/session/output.go, and jsbridge's own.
+const DIAL = 1,
+  WRITE = 2,
+  CLOSE = 3,
+  DISPATCH = 4,
+  STATE = 5,
+  ERROR = 6,
+  GAP = 7,
+  SENT = 8,
+  SESSION = 9,
+  ACK = 10,
+  REARM = 64;
+
+// What a glance can show, as in gateway/session/glance.go.
+const UNOBSERVED = 1,
+  EVENT = 2,
+  PAYLOAD = 3;
+
+// The record of jsbridge/hot.go, as 32-bit words.
+const CONN = 0,
+  CODE = 1,
+  ID = 2,
+  BINARY = 3,
+  FRAME = 4,
+  MORE = 5,
+  DATA = 6,
+  SIZE = 7,
+  NUMBER = 4; // as a 64-bit word
+
+const TAIL = 128; // tailAt of jsbridge/hot.go
+const BRACE = 123;
+const COMMA = 44;
+
+const CRASH_LIMIT = 3;
+const CRASH_WINDOW = 60_000;
+const KEEP = 4200; // the close code that keeps a session
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** One handle of the page. */
+interface Slot {
+  id: number;
+  /** Its number in the wasm instance. */
+  handle: number;
+  /** Where in its memory the sequence number is. */
+  seqAt: number;
+  config: CoreConfig;
+  observed: Map<string, number>;
+  socket: WebSocket | null;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  armed: number;
+  /** Whether its outputs are being taken, further up the stack. */
+  busy: boolean;
+  again: boolean;
+  /** The names of the kinds of event, by their IDs. */
+  names: string[];
+  /** The requests whose sends are not settled, by the session's number. */
+  sends: Map<number, number>;
+  session: Session | null;
+  state: State;
+  stats: CoreStats;
+}
+
+export class Core implements Host {
+  readonly kind = "main";
+  #sink: Sink;
+  #module: WebAssembly.Module | undefined;
+  #wasm!: Exports;
+  #go!: Control;
+  #alive = false;
+  #printed = "";
+  #slots = new Map<number, Slot>();
+  #waiting: Command[] = []; // what came while no instance was running
+
+  // Views of the instance's memory.
+  #input!: Uint8Array<ArrayBuffer>;
+  #words!: Int32Array;
+  #doubles!: Float64Array;
+  #bytes!: Uint8Array<ArrayBuffer>;
+  #inputSize = 1 << 16;
+
+  #crashes: number[] = [];
+  #crashed = 0;
+  #poison = { id: 0, seq: -2 };
+  #receiving: Slot | null = null;
+
+  #lag = 0;
+  #skew = Date.now() - performance.now();
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  /** Loads the binary and starts it. */
+  async load(source: WasmSource): Promise<void> {
+    this.#module = await compile(source);
+    await this.#boot();
+  }
+
+  /** The binary, for those who have to load it again. */
+  get module(): WebAssembly.Module | undefined {
+    return this.#module;
+  }
+
+  post(command: Command): void {
+    if (!this.#alive) {
+      this.#waiting.push(command);
+      return;
+    }
+    this.#guard(() => this.#command(command));
+  }
+
+  /** How far a handle's events have been handed over. */
+  seq(id: number): number | undefined {
+    const slot = this.#slots.get(id);
+    return slot?.seqAt && this.#alive ? this.#seq(slot) : undefined;
+  }
+
+  /** Ends everything: sockets close, nothing is reported any more. */
+  terminate(): void {
+    this.#sink = { report() {}, event() {} };
+    this.#alive = false;
+    for (const slot of this.#slots.values()) {
+      clearTimeout(slot.timer);
+      this.#hangUp(slot, KEEP);
+    }
+    this.#slots.clear();
+  }
+
+  async #boot(): Promise<void> {
+    this.#printed = "";
+    const { exports, control } = await start(this.#module!, (text) => {
+      this.#alive = false;
+      this.#printed = text;
+    });
+    this.#wasm = exports;
+    this.#go = control;
+    this.#alive = true;
+    this.#view();
+  }
+
+  /** Makes the views anew, which the memory loses when it grows. */
+  #view(): void {
+    const address = this.#wasm.buffer(this.#inputSize);
+    const memory = this.#wasm.mem.buffer as ArrayBuffer;
+    const record = this.#wasm.recordAddress();
+    this.#bytes = new Uint8Array(memory);
+    this.#input = new Uint8Array(memory, address, this.#inputSize);
+    this.#words = new Int32Array(memory, record, 8);
+    this.#doubles = new Float64Array(memory, record, 5);
+  }
+
+  #reserve(size: number): void {
+    if (size > this.#inputSize) {
+      this.#inputSize = Math.max(size, this.#inputSize * 2);
+      this.#view();
+    }
+  }
+
+  /** Writes a text at `at` of the input and returns where it ends. */
+  #putText(text: string, at = 0): number {
+    if (this.#input.length === 0) this.#view();
+    for (let from = 0; ; ) {
+      const { read, written } = encoder.encodeInto(from ? text.slice(from) : text, at ? this.#input.subarray(at) : this.#input);
+      from += read;
+      at += written;
+      if (from >= text.length) return at;
+      this.#reserve(at + (text.length - from) * 3);
+    }
+  }
+
+  #text(at: number, size: number): string {
+    if (this.#bytes.length === 0) this.#view();
+    return size === 0 ? "" : decoder.decode(this.#bytes.subarray(at, at + size));
+  }
+
+  /**
+   * Milliseconds that never run backwards. performance.now() stands still while
+   * a machine sleeps; the wall clock does not, so its leaps forward are added.
+   */
+  #clock(): number {
+    return performance.now() + this.#lag;
+  }
+
+  #noticeSleep(): void {
+    const skew = Date.now() - performance.now();
+    if (skew > this.#skew + 1000) this.#lag += skew - this.#skew;
+    this.#skew = skew;
+  }
+
+  /** From the core's clock to milliseconds since the epoch. */
+  #epoch(t: number): number {
+    return Math.round(t - this.#clock() + Date.now());
+  }
+
+  #command(c: Command): void {
+    if (c.type === "open") return this.#open(c.id, c.config, c.observe);
+    if (c.type === "wake") {
+      this.#noticeSleep();
+      for (const slot of [...this.#slots.values()]) {
+        this.#wasm.wake(slot.handle, this.#clock());
+        this.#pump(slot);
+      }
+      return;
+    }
+    if (c.type === "crash") return this.#wasm.crash();
+    const slot = this.#slots.get(c.id);
+    if (!slot) {
+      if (c.type === "send") this.#sink.report(c.id, { type: "sent", req: c.req, error: { code: "closed", message: "cannot send: the handle is closed" } });
+      return;
+    }
+    switch (c.type) {
+      case "observe":
+        slot.observed.set(c.name, (slot.observed.get(c.name) ?? 0) + 1);
+        this.#go.observe(slot.handle, c.name);
+        break;
+      case "unobserve":
+        slot.observed.set(c.name, (slot.observed.get(c.name) ?? 1) - 1);
+        this.#go.unobserve(slot.handle, c.name);
+        break;
+      case "send": {
+        const id = this.#go.send(slot.handle, c.op, c.payload, this.#clock());
+        if (typeof id === "number") slot.sends.set(id, c.req);
+        else this.#sink.report(slot.id, { type: "sent", req: c.req, error: tidy(id) });
+        break;
+      }
+      case "cancel":
+        for (const [id, req] of slot.sends) if (req === c.req) this.#go.cancel(slot.handle, id);
+        break;
+      case "close":
+        this.#go.close(slot.handle, this.#clock(), c.keep);
+        break;
+      case "stats":
+        slot.stats.events = this.#go.counts(slot.handle);
+        slot.stats.queued = slot.sends.size;
+        slot.stats.crashes = this.#crashed;
+        this.#sink.report(slot.id, { type: "stats", req: c.req, stats: { ...slot.stats } });
+        return;
+    }
+    this.#pump(slot);
+  }
+
+  #open(id: number, config: CoreConfig, observe: string[]): void {
+    const slot: Slot = {
+      id,
+      handle: 0,
+      seqAt: 0,
+      config,
+      observed: new Map(),
+      socket: null,
+      timer: undefined,
+      armed: -1,
+      busy: false,
+      again: false,
+      names: [],
+      sends: new Map(),
+      session: config.session,
+      state: "idle",
+      stats: { events: {}, dials: 0, bytesReceived: 0, bytesSent: 0, frames: 0, queued: 0, crashes: 0 },
+    };
+    for (const name of observe) slot.observed.set(name, (slot.observed.get(name) ?? 0) + 1);
+    this.#slots.set(id, slot);
+    this.#begin(slot);
+  }
+
+  /** Makes the session of a slot in the present instance and starts it. */
+  #begin(slot: Slot): void {
+    const { session, ...config } = slot.config;
+    const last = slot.session ?? session;
+    const seed = crypto.getRandomValues(new Uint32Array(2));
+    const handle = this.#go.open({
+      ...config,
+      seed: seed[0]! * 0x100000 + (seed[1]! & 0xfffff),
+      sessionId: last?.id ?? "",
+      seq: last?.seq ?? -1,
+      resumeUrl: last?.resumeUrl ?? "",
+    });
+    if (typeof handle !== "number") {
+      this.#end(slot, { ...tidy(handle), fatal: true });
+      return;
+    }
+    slot.handle = handle;
+    slot.names = [];
+    slot.seqAt = this.#wasm.seqAddress(handle);
+    for (const [name, n] of slot.observed) for (let i = 0; i < n; i++) this.#go.observe(handle, name);
+    this.#go.start(handle, this.#clock());
+    this.#pump(slot);
+  }
+
+  /** Reports the end of a handle that the session could not end itself. */
+  #end(slot: Slot, error: ErrorInfo): void {
+    clearTimeout(slot.timer);
+    this.#hangUp(slot, KEEP);
+    this.#slots.delete(slot.id);
+    for (const req of slot.sends.values()) this.#sink.report(slot.id, { type: "sent", req, error: { code: "closed", message: "the handle is closed" } });
+    this.#sink.report(slot.id, { type: "error", error });
+    this.#sink.report(slot.id, { type: "state", state: "closed", error });
+  }
+
+  /** A message has arrived. This is the hot path. */
+  #received(slot: Slot, conn: number, data: string | ArrayBuffer): void {
+    slot.stats.frames++;
+    let size: number;
+    let binary = 0;
+    if (typeof data === "string") {
+      this.#receiving = slot;
+      const done = this.#glance(slot, conn, data);
+      this.#receiving = null;
+      if (done) {
+        slot.stats.bytesReceived += data.length;
+        return;
+      }
+      size = this.#putText(data);
+    } else {
+      size = data.byteLength;
+      binary = 1;
+      if (this.#input.length === 0) this.#view();
+      this.#reserve(size);
+      this.#input.set(new Uint8Array(data));
+    }
+    slot.stats.bytesReceived += size;
+    this.#receiving = slot;
+    const kind = this.#wasm.received(slot.handle, conn, size, binary, this.#clock());
+    this.#receiving = null;
+    if (kind !== 0) this.#pump(slot, kind, data);
+  }
+
+  /**
+   * Shows Go the two ends of a message, which is all it needs of most: handing
+   * over the whole text costs half as much as parsing it. Reports whether that
+   * was enough.
+   */
+  #glance(slot: Slot, conn: number, text: string): boolean {
+    const input = this.#input;
+    if (input.length === 0 || text.length < TAIL) return false;
+    // The payload begins at the second brace, nearly always.
+    let head = 0;
+    let c = 0;
+    let any = 0;
+    do {
+      input[head] = c = text.charCodeAt(head);
+      any |= c;
+    } while ((c !== BRACE || head === 0) && ++head < TAIL - 1);
+    // The number, if it comes last, is behind the last comma.
+    let at = text.length;
+    const least = at - 24;
+    do any |= c = text.charCodeAt(--at);
+    while (c !== COMMA && at > least);
+    const tail = text.length - at;
+    for (let i = 0; i < tail; i++) input[TAIL + i] = text.charCodeAt(at + i);
+    if (any > 127) return false;
+    const seen = this.#wasm.glance(slot.handle, conn, head + 1, tail);
+    const result = seen & 7;
+    if (result === 0) return false;
+    if (result === UNOBSERVED) return true;
+    slot.busy = true;
+    if (result === EVENT || hasBigInt(text)) this.#sink.report(slot.id, exact(text));
+    else this.#sink.event(slot.id, slot.names[seen >> 3] ?? this.#name(slot, seen >> 3), text, head, result === PAYLOAD ? at : text.length - 1);
+    slot.busy = false;
+    if (slot.again) this.#pump(slot);
+    return true;
+  }
+
+  #name(slot: Slot, kind: number): string {
+    return (slot.names[kind] = this.#go.kind(slot.handle, kind));
+  }
+
+  /**
+   * Takes the outputs of a slot until there are none, beginning with the one in
+   * the record if its kind is given, and sets the timer. Observers may call
+   * back into the core meanwhile; what that leads to is taken here, too, so
+   * that everything keeps its order.
+   */
+  #pump(slot: Slot, kind = 0, frame?: string | ArrayBuffer): void {
+    if (slot.busy) {
+      slot.again = true;
+      return;
+    }
+    slot.busy = true;
+    let rearm = false;
+    let more = true;
+    do {
+      slot.again = false;
+      kind ||= this.#wasm.next(slot.handle);
+      while (kind !== 0 && kind !== REARM) {
+        if (this.#words.length === 0) this.#view();
+        more = this.#words[MORE] !== 0;
+        rearm ||= kind === ACK;
+        this.#output(slot, kind, frame);
+        if (!this.#alive || slot.state === "closed") {
+          slot.busy = false;
+          return;
+        }
+        kind = more || slot.again ? this.#wasm.next(slot.handle) : 0;
+      }
+      kind = 0;
+    } while (slot.again);
+    slot.busy = false;
+    this.#arm(slot, rearm);
+  }
+
+  #output(slot: Slot, kind: number, frame: string | ArrayBuffer | undefined): void {
+    const w = this.#words;
+    const at = w[DATA]!,
+      size = w[SIZE]!;
+    switch (kind) {
+      case DISPATCH:
+        this.#sink.report(slot.id, exact(w[FRAME] && typeof frame === "string" ? frame : this.#text(at, size)));
+        break;
+      case DIAL:
+        this.#dial(slot, w[CONN]!, this.#text(at, size));
+        break;
+      case WRITE:
+        slot.stats.bytesSent += size;
+        try {
+          // slice: the socket must not see memory that Go goes on to use.
+          slot.socket?.send(w[BINARY] ? this.#bytes.slice(at, at + size) : this.#text(at, size));
+        } catch {
+          // A socket that is closing: its close is on the way.
+        }
+        break;
+      case CLOSE:
+        this.#hangUp(slot, w[CODE]!);
+        break;
+      case STATE: {
+        const state = JSON.parse(this.#text(at, size)) as StateReport;
+        slot.state = state.state;
+        if (state.retryAt !== undefined) state.retryAt = this.#epoch(state.retryAt);
+        if (state.state === "closed") this.#forget(slot);
+        this.#sink.report(slot.id, { ...state, type: "state" });
+        break;
+      }
+      case ERROR:
+        this.#sink.report(slot.id, { type: "error", error: JSON.parse(this.#text(at, size)) as ErrorInfo });
+        break;
+      case GAP: {
+        const gap = JSON.parse(this.#text(at, size)) as GapInfo;
+        gap.disconnectedAt = this.#epoch(gap.disconnectedAt);
+        gap.reconnectedAt = this.#epoch(gap.reconnectedAt);
+        this.#sink.report(slot.id, { type: "gap", gap });
+        break;
+      }
+      case SENT: {
+        const id = w[ID]!;
+        const req = slot.sends.get(id);
+        const error = size ? (JSON.parse(this.#text(at, size)) as ErrorInfo) : undefined;
+        if (req === undefined) break;
+        slot.sends.delete(id);
+        this.#sink.report(slot.id, error ? { type: "sent", req, error } : { type: "sent", req });
+        break;
+      }
+      case SESSION:
+        slot.session = this.#go.snapshot(slot.handle);
+        this.#sink.report(slot.id, { type: "session", session: slot.session });
+        break;
+      case ACK:
+        this.#sink.report(slot.id, { type: "latency", latency: this.#doubles[NUMBER]!, seq: this.#seq(slot) });
+        break;
+    }
+  }
+
+  /**
+   * The number up to which a session has handed its events over. It is read
+   * from memory, so that it can be had of an instance that has crashed.
+   */
+  #seq(slot: Slot): number {
+    return new DataView(this.#wasm.mem.buffer).getFloat64(slot.seqAt, true);
+  }
+
+  #forget(slot: Slot): void {
+    clearTimeout(slot.timer);
+    this.#slots.delete(slot.id);
+    this.#go.release(slot.handle);
+  }
+
+  #dial(slot: Slot, conn: number, url: string): void {
+    slot.stats.dials++;
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(url);
+    } catch (thrown) {
+      queueMicrotask(() => this.#guard(() => this.#closed(slot, conn, 1006, "", describe(thrown))));
+      return;
+    }
+    slot.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () =>
+      this.#guard(() => {
+        this.#wasm.opened(slot.handle, conn, this.#clock());
+        this.#pump(slot);
+      });
+    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
+      if (!this.#alive) return;
+      try {
+        this.#received(slot, conn, event.data);
+      } catch (thrown) {
+        this.#trapped(thrown);
+      }
+      if (!this.#alive) this.#crash();
+    };
+    socket.onclose = (event) => {
+      this.#hangUp(slot, 0);
+      const cause = event.code === 1006 && slot.state === "dialing" ? "the browser could not open the connection and does not tell pages why" : "";
+      this.#guard(() => this.#closed(slot, conn, event.code, event.reason, cause));
+    };
+  }
+
+  #closed(slot: Slot, conn: number, code: number, reason: string, cause: string): void {
+    const first = this.#putText(reason);
+    const second = this.#putText(cause, first);
+    this.#wasm.closed(slot.handle, conn, code, first, second - first, this.#clock());
+    this.#pump(slot);
+  }
+
+  /**
+   * Lets the socket go: nothing of it is heard any more, and it closes in its
+   * own time, which can be a minute.
+   */
+  #hangUp(slot: Slot, code: number): void {
+    const socket = slot.socket;
+    if (!socket) return;
+    slot.socket = null;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    if (code === 0) return;
+    try {
+      socket.close(code);
+    } catch {
+      socket.close();
+    }
+  }
+
+  /**
+   * Sets the timer to the session's deadline. With `anew` a timer is set again
+   * even if its time has not changed: browsers hold back the timers of hidden
+   * pages that were set by timers, but not those set where a message arrived.
+   */
+  #arm(slot: Slot, anew: boolean): void {
+    const at = this.#wasm.deadline(slot.handle);
+    if (at === slot.armed && !anew) return;
+    clearTimeout(slot.timer);
+    slot.armed = at;
+    if (at < 0) return;
+    slot.timer = setTimeout(
+      () =>
+        this.#guard(() => {
+          slot.armed = -1;
+          this.#noticeSleep();
+          this.#wasm.tick(slot.handle, this.#clock());
+          this.#pump(slot);
+        }),
+      Math.min(Math.max(0, Math.ceil(at - this.#clock())), 2 ** 31 - 1),
+    );
+  }
+
+  /** Runs what calls into wasm, and sees to it if that crashes. */
+  #guard(run: () => void): void {
+    if (!this.#alive) return;
+    try {
+      run();
+    } catch (thrown) {
+      this.#trapped(thrown);
+    }
+    if (!this.#alive) this.#crash();
+  }
+
+  #trapped(thrown: unknown): void {
+    this.#alive = false;
+    this.#printed ||= describe(thrown);
+  }
+
+  /**
+   * The instance is gone; its memory is still there to read the numbers from.
+   * A new one takes the sessions up.
+   */
+  #crash(): void {
+    const receiving = this.#receiving;
+    this.#receiving = null;
+    const now = performance.now();
+    this.#crashed++;
+    this.#crashes = this.#crashes.filter((at) => at > now - CRASH_WINDOW);
+    this.#crashes.push(now);
+    const fatal = this.#crashes.length > CRASH_LIMIT;
+    const error: ErrorInfo = {
+      code: "core_crashed",
+      message: `the WebAssembly core crashed (${this.#printed}); ${fatal ? "too often to go on" : "a new one continues the session"}`,
+      fatal,
+    };
+    for (const slot of [...this.#slots.values()]) {
+      clearTimeout(slot.timer);
+      this.#hangUp(slot, KEEP);
+      slot.busy = slot.again = false;
+      slot.armed = -1;
+      if (slot.session && slot.seqAt) {
+        let seq = this.#seq(slot);
+        if (slot === receiving) {
+          // A message that crashes the core twice must not do so for ever.
+          if (this.#poison.id === slot.id && this.#poison.seq === seq) seq++;
+          else this.#poison = { id: slot.id, seq };
+        }
+        slot.session = { ...slot.session, seq };
+      }
+      if (fatal) {
+        this.#end(slot, error);
+        continue;
+      }
+      for (const req of slot.sends.values()) {
+        this.#sink.report(slot.id, { type: "sent", req, error: { code: "disconnected", message: "the core was restarted before the message was sent" } });
+      }
+      slot.sends.clear();
+      slot.state = "backoff";
+      this.#sink.report(slot.id, { type: "error", error });
+      this.#sink.report(slot.id, { type: "state", state: "backoff", error });
+    }
+    const slots = [...this.#slots.values()];
+    void this.#boot().then(
+      () => {
+        for (const slot of slots) if (this.#slots.has(slot.id)) this.#guard(() => this.#begin(slot));
+        const waiting = this.#waiting;
+        this.#waiting = [];
+        for (const command of waiting) this.post(command);
+      },
+      (thrown: unknown) => {
+        for (const slot of slots) this.#end(slot, { code: "core_crashed", message: `the WebAssembly core crashed and could not be started again: ${describe(thrown)}`, fatal: true });
+      },
+    );
+  }
+}
+
+/**
+ * Whether a JSON text may hold an integer of 16 digits or more outside strings,
+ * which JSON.parse would round: Go then makes it a string. Every such run of
+ * digits covers an index that is 15 modulo 16, so no other one is looked at.
+ */
+function hasBigInt(text: string): boolean {
+  for (let i = 15; i < text.length; i += 16) {
+    let c = text.charCodeAt(i);
+    if (c < 48 || c > 57) continue;
+    let from = i;
+    do c = text.charCodeAt(--from);
+    while (c >= 48 && c <= 57);
+    if (c === 34) continue; // a string of digits: a snowflake, nearly always
+    let to = i;
+    do c = text.charCodeAt(++to);
+    while (c >= 48 && c <= 57);
+    if (to - from > 16) return true;
+  }
+  return false;
+}
+
+/**
+ * A JSON text in which the integers that a number cannot hold are strings.
+ * Servers that write such numbers lose nothing.
+ */
+function exact(text: string): string {
+  if (!hasBigInt(text)) return text;
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) => (token[0] === '"' || Number.isSafeInteger(Number(token)) ? token : `"${token}"`));
+}
+
+function tidy(f: Failure): ErrorInfo {
+  return { code: f.code, message: f.message, closeCode: f.closeCode, fatal: f.fatal };
+}

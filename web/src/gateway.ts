@@ -1,0 +1,266 @@
+// The entry points: init, connect, spawn.
+
+import { base } from "base";
+import { Connection } from "./connection.js";
+import { describe, fail, GatewayError } from "./errors.js";
+import { check, GatewayHandle } from "./handle.js";
+import { mainHost, NoWorker, workerHost } from "./host.js";
+import type { Observer } from "./observers.js";
+import { identifyCommon, type Identify } from "./protocol.gen.js";
+import type { CoreConfig, Host, Session, Sink, WasmSource } from "./protocol.js";
+
+declare const VERSION: string;
+
+/** The version of this package. */
+export const version: string = VERSION;
+
+/** How the core is loaded. */
+export interface InitOptions {
+  /**
+   * Where the core runs: in a dedicated Worker (the default), where hidden pages
+   * keep their heartbeats and the page's thread is spared the traffic, or on the
+   * main thread, where the Worker cannot be had.
+   */
+  host?: "worker" | "main" | undefined;
+  /** The WebAssembly binary: its URL (by default beside this script), its bytes, or a compiled module. */
+  wasm?: string | URL | WebAssembly.Module | ArrayBuffer | undefined;
+  /** The URL of worker.js; by default beside this script. It must be of the page's own origin. */
+  worker?: string | URL | undefined;
+}
+
+/** Options of a connection. */
+export interface SpawnOptions {
+  /** How messages are written. "auto" is JSON. */
+  encoding?: "auto" | "json" | "etf" | undefined;
+  /** How the connection is compressed. "auto" is the best that the server does not refuse. */
+  compress?: "auto" | "none" | "zlib-stream" | "zstd-stream" | undefined;
+  /** The version of the protocol to ask for; 9 by default. */
+  version?: number | undefined;
+  /**
+   * The largest message to send, in bytes, at least 512; 15360 by default. Use
+   * 4096 for a Spacebar server, which closes the connection on more.
+   */
+  maxMessageSize?: number | undefined;
+  /** The largest message to accept, in bytes after decompression, at least 4096; 64 MiB by default. */
+  maxReceiveSize?: number | undefined;
+  /** How many sends may wait for the rate limit (120 messages in 60 seconds); 256 by default. */
+  queueSize?: number | undefined;
+  /** Tries before the first READY after which connecting fails; 3 by default, Infinity for ever. */
+  attempts?: number | undefined;
+  /** A session to resume instead of beginning a new one. */
+  session?: Session | null | undefined;
+  /** Observers that are there from the beginning and miss nothing, READY included, by the names of events. */
+  observe?: Readonly<Record<string, Observer<never>>> | undefined;
+  /** Called with the handle before it connects; whatever it subscribes to misses nothing. */
+  setup?: ((handle: GatewayHandle) => void) | undefined;
+  /** Gives up connecting when it is aborted. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of connect. */
+export interface ConnectOptions extends SpawnOptions {
+  /** The token of the account. */
+  token?: string | undefined;
+  /** What to identify with, instead of identifyCommon(token). */
+  identify?: Identify | undefined;
+}
+
+const INIT = ["host", "wasm", "worker"] as const;
+const SPAWN = ["encoding", "compress", "version", "maxMessageSize", "maxReceiveSize", "queueSize", "attempts", "session", "observe", "setup", "signal"] as const;
+const CONNECT = [...SPAWN, "token", "identify"] as const;
+
+let loading: Promise<Host> | undefined;
+let given: InitOptions = {};
+let host: Host | undefined;
+let lastId = 0;
+const connections = new Map<number, Connection>();
+
+/**
+ * Loads the core. connect and spawn do it by themselves; call it to choose how,
+ * or to have it done early. A second call with other options fails; after a
+ * failure it may be called again.
+ */
+export async function init(options: InitOptions = {}): Promise<void> {
+  check(options, INIT, "init");
+  if (options.host !== undefined && options.host !== "worker" && options.host !== "main") {
+    throw fail("invalid_option", `the host is "worker" or "main", not ${describe(options.host)}`);
+  }
+  if (loading && INIT.some((key) => options[key] !== undefined && String(options[key]) !== String(given[key]))) {
+    throw fail("invalid_option", "the core is loaded already, with other options; call init once, before connect and spawn");
+  }
+  if (!loading) given = { ...options };
+  await (loading ??= load(given).catch((thrown: unknown) => {
+    loading = undefined;
+    throw thrown instanceof GatewayError ? thrown : fail("load_failed", describe(thrown), thrown);
+  }));
+  listen();
+}
+
+async function load(options: InitOptions): Promise<Host> {
+  const beside = (name: string, given: string | URL | undefined) => new URL(given ?? name, given === undefined ? base : location.href).href;
+  const { wasm } = options;
+  const source: WasmSource = wasm === undefined || typeof wasm === "string" || wasm instanceof URL ? beside("./gateway.wasm", wasm) : wasm;
+  if (options.host !== "main") {
+    try {
+      return (host = await workerHost(beside("./worker.js", options.worker), source, sink, lostHost));
+    } catch (thrown) {
+      if (!(thrown instanceof NoWorker)) throw thrown;
+      console.warn(`spacebar-gateway: ${thrown.message}. The core runs on the page's own thread instead; pass host: "main" to choose that.`);
+    }
+  }
+  return (host = await mainHost(source, sink));
+}
+
+/** The Worker has come to an end. A new one takes the sessions up where the page has seen them last. */
+function lostHost(): void {
+  const error = { code: "core_crashed", message: "the Worker that holds the connection was ended; a new one continues the session", fatal: false } as const;
+  for (const connection of connections.values()) connection.interrupt(error);
+  loading = load(given);
+  loading.then(
+    (host) => {
+      for (const connection of connections.values()) connection.open(host);
+    },
+    (thrown: unknown) => {
+      loading = undefined;
+      for (const [id] of connections) sink.report(id, { type: "state", state: "closed", error: { code: "core_crashed", message: `the Worker was ended and no other could be started: ${describe(thrown)}`, fatal: true } });
+    },
+  );
+}
+
+/** Where the core runs; undefined until it is loaded. */
+export function hostKind(): "worker" | "main" | undefined {
+  return host?.kind;
+}
+
+const sink: Sink = {
+  report(id, report) {
+    const connection = connections.get(id);
+    if (!connection) return;
+    if (typeof report === "object" && report.type === "state" && report.state === "closed") connections.delete(id);
+    connection.report(report);
+  },
+  event(id, name, text, from, to) {
+    connections.get(id)?.event(name, text, from, to);
+  },
+};
+
+/**
+ * Connects to the gateway at url, identifies (or resumes) and resolves when the
+ * session is ready. From then on the handle keeps itself connected until it is
+ * closed. Rejects with a GatewayError: among others "invalid_url",
+ * "invalid_option", "dial_failed", "not_a_gateway", "authentication_failed".
+ */
+export async function connect(url: string | URL, options: ConnectOptions = {}): Promise<GatewayHandle> {
+  check(options, CONNECT, "connect");
+  const { token, identify, ...rest } = options;
+  const payload = identify ? { ...identify, token: token ?? identify.token } : identifyCommon(token ?? "");
+  if (typeof payload.token !== "string" || payload.token === "") throw fail("invalid_option", "connect needs the token of an account");
+  return open(url, rest, payload, "ready");
+}
+
+/**
+ * Opens a connection only, and resolves when the server has said Hello: then
+ * call identify, resume, sendIdentify or sendResume on the handle, within the
+ * minute or so that servers give. What is observed before that misses nothing.
+ */
+export async function spawn(url: string | URL, options: SpawnOptions = {}): Promise<GatewayHandle> {
+  check(options, SPAWN, "spawn");
+  return open(url, options, null, "connected");
+}
+
+async function open(url: string | URL, options: SpawnOptions, identify: Identify | null, want: "ready" | "connected"): Promise<GatewayHandle> {
+  const config = configure(url, options, identify);
+  options.signal?.throwIfAborted();
+  await init(given);
+  options.signal?.throwIfAborted();
+  const connection = new Connection(++lastId, config);
+  const handle = new GatewayHandle(connection, true);
+  for (const [name, observer] of Object.entries(options.observe ?? {})) handle.observe(name, observer as Observer<unknown>);
+  options.setup?.(handle);
+  connections.set(connection.id, connection);
+  return new Promise((resolve, reject) => {
+    const stop = connection.lifecycle.add("state", ({ state, error }: { state: string; error: GatewayError | null }) => {
+      if (state !== want && state !== "closed") return;
+      stop();
+      options.signal?.removeEventListener("abort", abort);
+      if (state === want) resolve(handle);
+      else reject(error ?? fail("closed", "the handle was closed before it was ready"));
+    });
+    const abort = () => {
+      stop();
+      connection.close(false);
+      reject(fail("aborted", "connecting was aborted", options.signal?.reason));
+    };
+    options.signal?.addEventListener("abort", abort);
+    connection.open(host!);
+  });
+}
+
+/** Checks the options and brings them into the form that the core takes. */
+function configure(url: string | URL, o: SpawnOptions, identify: Identify | null): CoreConfig {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    throw fail("invalid_url", `${describe(url)} is not a URL; a gateway's begins with wss:// or ws://`);
+  }
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") throw fail("invalid_url", `the URL of a gateway begins with wss:// or ws://, not ${parsed.protocol}//`);
+  if (parsed.protocol === "ws:" && location.protocol === "https:" && !isLoopback(parsed.hostname)) {
+    throw fail("invalid_url", `a page loaded over https cannot connect to ${parsed.host} over ws://; use wss://`);
+  }
+  const encodings = { auto: "json", json: "json", etf: "etf" } as const;
+  const encoding = encodings[o.encoding ?? "auto"];
+  if (!encoding) throw fail("invalid_option", `encoding is "auto", "json" or "etf", not ${describe(o.encoding)}`);
+  const compressions = { auto: ["/zstd-stream", "/zlib-stream", ""], none: [""], "zlib-stream": ["/zlib-stream"], "zstd-stream": ["/zstd-stream"] } as const;
+  const compress = compressions[o.compress ?? "auto"];
+  if (!compress) throw fail("invalid_option", `compress is "auto", "none", "zlib-stream" or "zstd-stream", not ${describe(o.compress)}`);
+  const session = o.session ?? null;
+  if (session && (typeof session.id !== "string" || session.id === "" || !Number.isInteger(session.seq))) {
+    throw fail("invalid_option", "a session to resume has an id and a seq; pass what handle.session was");
+  }
+  const number = (name: "version" | "maxMessageSize" | "maxReceiveSize" | "queueSize", least: number, most: number) => {
+    const value = o[name];
+    if (value === undefined) return 0;
+    if (!Number.isInteger(value) || value < least || value > most) throw fail("invalid_option", `${name} is a whole number from ${least} to ${most}, not ${describe(value)}`);
+    return value;
+  };
+  const attempts = o.attempts ?? 0;
+  if (attempts !== Infinity && (!Number.isInteger(attempts) || attempts < 0)) throw fail("invalid_option", `attempts is a whole number, or Infinity, not ${describe(attempts)}`);
+  let text = "";
+  try {
+    if (identify) text = JSON.stringify(identify);
+  } catch (thrown) {
+    throw fail("invalid_payload", `what to identify with cannot be made JSON: ${describe(thrown)}`, thrown);
+  }
+  return {
+    url: parsed.href,
+    identify: text,
+    version: number("version", 1, 1000),
+    transports: compress.map((c) => encoding + c).join(" "),
+    maxMessageSize: number("maxMessageSize", 512, 1 << 24),
+    maxReceiveSize: number("maxReceiveSize", 4096, 1 << 29),
+    queueSize: number("queueSize", 1, 1 << 16),
+    attempts: attempts === Infinity ? -1 : attempts,
+    session: session && { id: session.id, seq: session.seq, resumeUrl: session.resumeUrl ?? "" },
+  };
+}
+
+/** Browsers let secure pages connect to the machine itself without encryption. */
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost") || /^127\./.test(host) || host === "[::1]";
+}
+
+let listening = false;
+
+/** Tells the core when the page or the network comes back. */
+function listen(): void {
+  if (listening) return;
+  listening = true;
+  const wake = () => host?.post({ type: "wake" });
+  addEventListener("online", wake);
+  addEventListener("pageshow", (event) => event.persisted && wake());
+  if (typeof document !== "undefined") {
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
+    document.addEventListener("resume", wake); // after the browser had frozen the page
+  }
+}

@@ -1,0 +1,394 @@
+// The handle: what a web app holds of a connection.
+
+import { Connection, type Gap, type StateChange } from "./connection.js";
+import { describe, fail, GatewayError } from "./errors.js";
+import type { EventInfo, ObserveOptions, Observer, Unsubscribe } from "./observers.js";
+import { sends, type DispatchEvents, type EventName, type SendName, type SendPayloads } from "./protocol.gen.js";
+import type { CoreStats, Session, State } from "./protocol.js";
+
+/** The payload of an event by its name; unknown for names the protocol does not have. */
+export type Payload<N extends string> = N extends EventName ? DispatchEvents[N] : unknown;
+
+/** Options of a send. */
+export interface SendOptions {
+  /** Takes the send back if it still waits for the rate limit; it then fails with "aborted". */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of whatever waits for an event. */
+export interface WaitOptions extends SendOptions {
+  /** How long to wait, in milliseconds, before failing with "timeout"; 30000 by default, Infinity for ever. */
+  timeout?: number | undefined;
+}
+
+/** Options of closing a handle. */
+export interface CloseOptions {
+  /** Leaves the session to be resumed with the `session` option, instead of ending it. */
+  resumable?: boolean | undefined;
+}
+
+type SendMethod<N extends SendName> = N extends `send${string}` ? N : `send${Capitalize<N>}`;
+
+/**
+ * The send functions, one for each message there is. Each resolves when the
+ * message is on its way, which the rate limit may delay, and rejects with
+ * "not_ready", "invalid_payload", "message_too_large", "queue_full", "closed",
+ * "disconnected" or "aborted". What failed was not sent.
+ */
+export type SendMethods = {
+  [N in SendName as SendMethod<N>]: (payload: SendPayloads[N], options?: SendOptions) => Promise<void>;
+};
+
+/** The members of a guild that were asked for, from all chunks. */
+export interface GuildMembers {
+  members: DispatchEvents["GUILD_MEMBERS_CHUNK"]["members"];
+  presences: NonNullable<DispatchEvents["GUILD_MEMBERS_CHUNK"]["presences"]>;
+  /** The ids asked for that are no members. */
+  notFound: string[];
+}
+
+/** What a voice channel is joined with. */
+export interface VoiceConnection {
+  state: DispatchEvents["VOICE_STATE_UPDATE"];
+  /** Where to connect to; null when a channel was left, or nothing but a flag changed. */
+  server: DispatchEvents["VOICE_SERVER_UPDATE"] | null;
+}
+
+const WAIT = 30_000;
+const BUFFER = 1024; // events that an iteration may fall behind
+
+/**
+ * One gateway connection for one account. Clones share the connection and have
+ * observers of their own.
+ */
+export class GatewayHandle {
+  readonly #c: Connection;
+  readonly #owner: boolean;
+  readonly #mine = new Set<Unsubscribe>();
+
+  /** @internal Made by connect and spawn. */
+  constructor(connection: Connection, owner: boolean) {
+    this.#c = connection;
+    this.#owner = owner;
+  }
+
+  /** The state of the connection, as far as the page has been told. */
+  get state(): State {
+    return this.#c.state;
+  }
+
+  /** How long the server took to acknowledge the last heartbeat, in ms; 0 before the first. */
+  get latency(): number {
+    return this.#c.latency;
+  }
+
+  /**
+   * What it takes to resume the session elsewhere, or null. Its `seq` is as new
+   * as the events and heartbeats the page has seen.
+   */
+  get session(): Session | null {
+    return this.#c.session;
+  }
+
+  /** Settles when the connection is closed for good: with the fatal error, or with null if it was closed by the page. Never rejects. */
+  get done(): Promise<GatewayError | null> {
+    return this.#c.done;
+  }
+
+  /** Counts of what the connection has done. */
+  stats(): Promise<CoreStats> {
+    return this.#c.stats();
+  }
+
+  /** Another handle of the same connection, whose close() only ends its own subscriptions. */
+  clone(): GatewayHandle {
+    return new GatewayHandle(this.#c, false);
+  }
+
+  /**
+   * Ends the session and the connection, for all clones; or, on a clone, the
+   * subscriptions of the clone. Settles when that has happened.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    check(options, ["resumable"], "close");
+    if (this.#owner) {
+      this.#c.close(options.resumable ?? false);
+      await this.#c.done;
+    }
+    for (const stop of [...this.#mine]) stop();
+  }
+
+  /**
+   * Calls the observer with each event of a name, or of several names; "*" is
+   * every event. Observers are called in the order in which they subscribed and
+   * see the events in the order in which they came. One that throws is reported
+   * to the observers of errors and disturbs nobody. Names that the protocol does
+   * not have are allowed.
+   */
+  observe<N extends EventName>(name: N, observer: Observer<DispatchEvents[N]>, options?: ObserveOptions): Unsubscribe;
+  observe<N extends EventName>(names: readonly N[], observer: Observer<DispatchEvents[N]>, options?: ObserveOptions): Unsubscribe;
+  observe(name: string | readonly string[], observer: Observer<unknown>, options?: ObserveOptions): Unsubscribe;
+  observe(name: string | readonly string[], observer: Observer<never>, options: ObserveOptions = {}): Unsubscribe {
+    check(options, ["signal"], "observe");
+    const names = typeof name === "string" ? [name] : name;
+    if (!Array.isArray(names) || names.length === 0 || names.some((n) => typeof n !== "string" || n === "")) {
+      throw fail("invalid_option", `observe takes the name of an event, or an array of names, not ${describe(name)}`);
+    }
+    const call = toCall(observer);
+    return this.#keep(
+      names.map((n) => this.#c.events.add(n, call)),
+      options.signal,
+    );
+  }
+
+  /** Like observe, for the next event only. */
+  once<N extends EventName>(name: N, observer: Observer<DispatchEvents[N]>, options?: ObserveOptions): Unsubscribe;
+  once(name: string | readonly string[], observer: Observer<unknown>, options?: ObserveOptions): Unsubscribe;
+  once(name: string | readonly string[], observer: Observer<never>, options: ObserveOptions = {}): Unsubscribe {
+    const call = toCall(observer);
+    const stop = this.observe(
+      name,
+      (data, event) => {
+        stop();
+        call(data as never, event as never);
+      },
+      options,
+    );
+    return stop;
+  }
+
+  /**
+   * Waits for the next event of a name for which the predicate returns true.
+   * Rejects with "timeout", "aborted" or "closed"; a reconnect does not disturb
+   * it.
+   */
+  waitFor<N extends string>(name: N, predicate?: ((data: Payload<N>, event: EventInfo) => boolean) | null, options: WaitOptions = {}): Promise<Payload<N>> {
+    check(options, ["signal", "timeout"], "waitFor");
+    return this.#wait(options, `no ${name} came`, (resolve, reject) => [
+      this.#c.events.add(name, (data: Payload<N>, event: EventInfo) => {
+        try {
+          if (!predicate || predicate(data, event)) resolve(data);
+        } catch (thrown) {
+          reject(fail("observer_threw", `the predicate of waitFor threw: ${describe(thrown)}`, thrown));
+        }
+      }),
+    ]);
+  }
+
+  /**
+   * Iterates over the events of a name, or of several. It ends with the loop, the
+   * signal or the handle. Up to 1024 events wait for the loop's body; when more
+   * do, the oldest are dropped and an "overflow" error is reported.
+   */
+  async *events<N extends EventName>(name: N | readonly N[], options: ObserveOptions = {}): AsyncGenerator<DispatchEvents[N], void, undefined> {
+    check(options, ["signal"], "events");
+    const waiting: DispatchEvents[N][] = [];
+    let wake: (() => void) | undefined;
+    let over = this.#c.state === "closed" || (options.signal?.aborted ?? false);
+    const end = () => {
+      over = true;
+      wake?.();
+    };
+    let dropped = 0;
+    const stop = this.observe(name as N, (data) => {
+      if (waiting.push(data) > BUFFER) {
+        waiting.shift();
+        if (dropped++ === 0) this.#c.raise(fail("overflow", `events were dropped, as the loop over ${describe(name)} is slow`));
+      } else dropped = 0;
+      wake?.();
+    });
+    options.signal?.addEventListener("abort", end);
+    void this.#c.done.then(end);
+    try {
+      while (true) {
+        if (waiting.length > 0) yield waiting.shift()!;
+        else if (over) return;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      stop();
+      options.signal?.removeEventListener("abort", end);
+    }
+  }
+
+  /** Calls fn with every change of the connection's state. */
+  observeState(fn: (change: StateChange) => void, options: ObserveOptions = {}): Unsubscribe {
+    return this.#keep([this.#c.lifecycle.add("state", toCall(fn))], options.signal);
+  }
+
+  /** Calls fn with every error. After all but fatal ones the handle goes on. */
+  observeErrors(fn: (error: GatewayError) => void, options: ObserveOptions = {}): Unsubscribe {
+    return this.#keep([this.#c.lifecycle.add("error", toCall(fn))], options.signal);
+  }
+
+  /** Calls fn whenever events were missed: once for each session that was lost, when the next one is ready. */
+  observeGaps(fn: (gap: Gap) => void, options: ObserveOptions = {}): Unsubscribe {
+    return this.#keep([this.#c.lifecycle.add("gap", toCall(fn))], options.signal);
+  }
+
+  /** Calls fn when there is a new session to resume, and with null when it is gone. */
+  observeSession(fn: (session: Session | null) => void, options: ObserveOptions = {}): Unsubscribe {
+    return this.#keep([this.#c.lifecycle.add("session", toCall(fn))], options.signal);
+  }
+
+  /** Sends any payload with any opcode. Nothing about it is checked but that it can be JSON. See SendMethods for what it rejects with. */
+  async send(op: number, payload: unknown, options: SendOptions = {}): Promise<void> {
+    check(options, ["signal"], "send");
+    if (!Number.isInteger(op) || op < 0) throw fail("invalid_payload", `an opcode is a whole number, not ${describe(op)}`);
+    let text: string | undefined;
+    try {
+      text = JSON.stringify(payload ?? null);
+    } catch (thrown) {
+      throw fail("invalid_payload", `the payload of opcode ${op} cannot be made JSON: ${describe(thrown)}`, thrown);
+    }
+    if (text === undefined) throw fail("invalid_payload", `the payload of opcode ${op} cannot be made JSON`);
+    return this.#c.send(op, text, options.signal);
+  }
+
+  /** Sends Identify and waits for READY. For handles made by spawn. */
+  identify(payload: SendPayloads["identify"], options?: WaitOptions): Promise<DispatchEvents["READY"]> {
+    return this.#ask("identify", payload, options, "READY", (data, found) => found(data));
+  }
+
+  /** Sends Resume and waits for RESUMED. For handles made by spawn. */
+  resume(payload: SendPayloads["resume"], options?: WaitOptions): Promise<DispatchEvents["RESUMED"]> {
+    return this.#ask("resume", payload, options, "RESUMED", (data, found) => found(data));
+  }
+
+  /** Requests members of one or several guilds and waits for all chunks. */
+  async requestGuildMembers(payload: SendPayloads["requestGuildMembers"], options?: WaitOptions): Promise<GuildMembers> {
+    const nonce = payload.nonce ?? newNonce();
+    const left = new Map<string, number>([payload.guild_id].flat().map((id) => [id, -1]));
+    const all: GuildMembers = { members: [], presences: [], notFound: [] };
+    return this.#ask("requestGuildMembers", { ...payload, nonce }, options, "GUILD_MEMBERS_CHUNK", (chunk, found) => {
+      if (chunk.nonce !== nonce || !left.has(chunk.guild_id)) return;
+      const missing = left.get(chunk.guild_id)!;
+      const rest = (missing < 0 ? chunk.chunk_count : missing) - 1;
+      all.members.push(...chunk.members);
+      all.presences.push(...(chunk.presences ?? []));
+      all.notFound.push(...(chunk.not_found ?? []));
+      if (rest > 0) left.set(chunk.guild_id, rest);
+      else left.delete(chunk.guild_id);
+      if (left.size === 0) found(all);
+    });
+  }
+
+  /** Requests the last message of each of some channels and waits for them. */
+  requestLastMessages(payload: SendPayloads["requestLastMessages"], options?: WaitOptions): Promise<DispatchEvents["LAST_MESSAGES"]> {
+    return this.#ask("requestLastMessages", payload, options, "LAST_MESSAGES", (data, found) => {
+      if (data.guild_id === payload.guild_id) found(data);
+    });
+  }
+
+  #ask<N extends SendName, E extends EventName, T>(
+    name: N,
+    payload: SendPayloads[N],
+    options: WaitOptions = {},
+    answer: E,
+    take: (data: DispatchEvents[E], found: (value: T) => void) => void,
+  ): Promise<T> {
+    check(options, ["signal", "timeout"], name);
+    const auth = name === "identify" || name === "resume";
+    return this.#wait(options, `the server did not answer ${name}`, (resolve, reject) => {
+      const stops = [
+        this.#c.events.add(answer, (data: DispatchEvents[E]) => take(data, resolve)),
+        this.#c.events.add("RATE_LIMITED", (limited: DispatchEvents["RATE_LIMITED"]) => {
+          if (limited.opcode === sends[name]) reject(fail("rate_limited", `the server refuses ${name} for ${limited.retry_after} s; try again then`));
+        }),
+        this.#c.lifecycle.add("state", ({ state }: StateChange) => {
+          if (!auth || (state !== "identifying" && state !== "resuming" && state !== "ready")) {
+            reject(fail("disconnected", `the connection was lost before the answer to ${name} came`));
+          }
+        }),
+      ];
+      this.send(sends[name], payload, { signal: options.signal }).catch(reject);
+      return stops;
+    });
+  }
+
+  /** A promise that is settled by what `begin` subscribes to, or by time, signal or close. */
+  #wait<T>(options: WaitOptions, late: string, begin: (resolve: (value: T) => void, reject: (error: GatewayError) => void) => Unsubscribe[]): Promise<T> {
+    const { signal, timeout = WAIT } = options;
+    if (this.#c.state === "closed") return Promise.reject(fail("closed", "the handle is closed"));
+    if (signal?.aborted) return Promise.reject(fail("aborted", "the wait was aborted", signal.reason));
+    return new Promise<T>((resolve, reject) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      let stops: Unsubscribe[] = [];
+      let settled = false;
+      const settle = (finish: () => void) => {
+        if (settled) return;
+        settled = true;
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+        for (const stop of stops) stop();
+        finish();
+      };
+      const rejected = (error: GatewayError) => settle(() => reject(error));
+      const aborted = () => rejected(fail("aborted", "the wait was aborted", signal?.reason));
+      stops = begin((value) => settle(() => resolve(value)), rejected);
+      if (settled) for (const stop of stops) stop();
+      signal?.addEventListener("abort", aborted);
+      if (timeout < Infinity) timer = setTimeout(() => rejected(fail("timeout", `${late} within ${timeout} ms`)), timeout);
+      void this.#c.done.then((error) => rejected(error ?? fail("closed", "the handle was closed")));
+    });
+  }
+
+  /** Ties subscriptions to this handle and to a signal. */
+  #keep(stops: Unsubscribe[], signal: AbortSignal | undefined): Unsubscribe {
+    const stop = () => {
+      this.#mine.delete(stop);
+      signal?.removeEventListener("abort", stop);
+      for (const s of stops) s();
+    };
+    this.#mine.add(stop);
+    if (signal?.aborted) stop();
+    else signal?.addEventListener("abort", stop);
+    return stop;
+  }
+}
+
+export interface GatewayHandle extends SendMethods, AsyncDisposable {
+  /** Alias of sendRequestCallConnect. */
+  sendCallSync: SendMethods["sendRequestCallConnect"];
+}
+
+/** The names of the send functions, with the names of what they send. */
+export const sendMethods = Object.fromEntries(
+  (Object.keys(sends) as SendName[]).map((name) => [/^send[A-Z]/.test(name) ? name : `send${name[0]!.toUpperCase()}${name.slice(1)}`, name]),
+) as Record<keyof SendMethods, SendName>;
+
+for (const [method, name] of Object.entries(sendMethods)) {
+  Object.defineProperty(GatewayHandle.prototype, method, {
+    configurable: true,
+    writable: true,
+    value(this: GatewayHandle, payload: unknown, options?: SendOptions) {
+      return this.send(sends[name], payload, options);
+    },
+  });
+}
+GatewayHandle.prototype.sendCallSync = GatewayHandle.prototype.sendRequestCallConnect;
+
+// Lets `await using` close a handle, where the browser has that.
+if (Symbol.asyncDispose) {
+  GatewayHandle.prototype[Symbol.asyncDispose] = function () {
+    return this.close();
+  };
+}
+
+function toCall<T, E>(observer: ((data: T, event: E) => void) | { update(data: T, event: E): void }): (data: T, event: E) => void {
+  if (typeof observer === "function") return observer;
+  if (observer && typeof observer.update === "function") return (data, event) => observer.update(data, event);
+  throw fail("invalid_option", "an observer is a function, or an object with an update function");
+}
+
+/** Refuses options that do not exist, so that a slip of the pen does not go unnoticed. */
+export function check(options: unknown, names: readonly string[], where: string): void {
+  if (typeof options !== "object" || options === null) throw fail("invalid_option", `the options of ${where} must be an object, not ${describe(options)}`);
+  for (const key of Object.keys(options)) {
+    if (!names.includes(key)) throw fail("invalid_option", `${where} has no option "${key}"; it has ${names.join(", ")}`);
+  }
+}
+
+function newNonce(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(2)), (n) => n.toString(36)).join("-");
+}

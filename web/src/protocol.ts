@@ -1,0 +1,130 @@
+// What the page and the core say to each other. On the main thread these are
+// function calls, with a Worker they are messages; the words are the same.
+
+import type { ErrorInfo } from "./errors.js";
+
+/** What the core needs to open a session. Everything has been checked. */
+export interface CoreConfig {
+  url: string;
+  /** The payload of Identify as JSON, token included; "" if the caller identifies. */
+  identify: string;
+  version: number;
+  /** Transports in order of preference, as the core writes them. */
+  transports: string;
+  maxMessageSize: number;
+  maxReceiveSize: number;
+  queueSize: number;
+  attempts: number;
+  session: Session | null;
+}
+
+/** What it takes to resume a session on another connection. */
+export interface Session {
+  /** The id that READY gave the session. */
+  id: string;
+  /** The highest sequence number received, -1 if there was none. */
+  seq: number;
+  /** Where READY said to resume; may be empty. */
+  resumeUrl: string;
+}
+
+/** The states of a connection. */
+export type State =
+  | "idle"
+  | "dialing"
+  | "awaiting_hello"
+  | "connected"
+  | "identifying"
+  | "resuming"
+  | "ready"
+  | "backoff"
+  | "closed";
+
+/** From the page to the core. `id` is a handle, numbered by the page. */
+export type Command =
+  | { type: "open"; id: number; config: CoreConfig; observe: string[] }
+  | { type: "observe"; id: number; name: string }
+  | { type: "unobserve"; id: number; name: string }
+  | { type: "send"; id: number; req: number; op: number; payload: string }
+  | { type: "cancel"; id: number; req: number }
+  | { type: "close"; id: number; keep: boolean }
+  | { type: "stats"; id: number; req: number }
+  | { type: "wake" }
+  | { type: "crash" };
+
+/**
+ * From the core to the page. An event is nothing but the JSON text of its whole
+ * message: the page parses it, once, and finds name, number and payload in it.
+ */
+export type Report =
+  | string
+  /** The number up to which events have been handed over, from time to time. */
+  | number
+  | StateReport
+  | { type: "error"; error: ErrorInfo }
+  | { type: "gap"; gap: GapInfo }
+  | { type: "session"; session: Session | null }
+  | { type: "latency"; latency: number; seq: number }
+  | { type: "sent"; req: number; error?: ErrorInfo }
+  | { type: "stats"; req: number; stats: CoreStats };
+
+/** Times are milliseconds since the Unix epoch. */
+export interface GapInfo {
+  reason: ErrorInfo;
+  lastSeq: number;
+  disconnectedAt: number;
+  reconnectedAt: number;
+  sessionLost: boolean;
+}
+
+/** What the core counts. */
+export interface CoreStats {
+  /** Events that arrived, by name, observed or not. */
+  events: Record<string, number>;
+  /** Connections dialed. */
+  dials: number;
+  /** Bytes received on the wire. */
+  bytesReceived: number;
+  /** Bytes sent on the wire. */
+  bytesSent: number;
+  /** Messages received, of any kind. */
+  frames: number;
+  /** Sends that wait for the rate limit. */
+  queued: number;
+  /** How often the wasm instance was restarted after a crash. */
+  crashes: number;
+}
+
+/** A new state. */
+export interface StateReport {
+  type: "state";
+  state: State;
+  resumed?: boolean;
+  /** In milliseconds since the Unix epoch. */
+  retryAt?: number;
+  error?: ErrorInfo;
+}
+
+/** Reports on their way from a Worker: a handle, its report, and so on. */
+export type Batch = (number | Report)[];
+
+/** Takes what the core reports, in the order in which it arose. */
+export interface Sink {
+  report(id: number, report: Report): void;
+  /** An event whose payload is known to be text.slice(from, to): a report that spares a part of the parsing. */
+  event(id: number, name: string, text: string, from: number, to: number): void;
+}
+
+/** A place where the core runs: this thread or a Worker. */
+export interface Host {
+  /** "worker" or "main". */
+  readonly kind: "worker" | "main";
+  post(command: Command): void;
+  /** How far a handle's events have been handed over, where that can be asked for at once. */
+  seq?(id: number): number | undefined;
+  /** Ends it. Nothing is reported any more. */
+  terminate(): void;
+}
+
+/** Where the WebAssembly binary comes from. */
+export type WasmSource = string | WebAssembly.Module | ArrayBuffer;

@@ -1,0 +1,4 @@
+// The entry of the classic script.
+import { bind } from "./global.js";
+
+bind();
