@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 )
 
@@ -35,8 +36,10 @@ type conn struct {
 	armed time.Duration
 	sends map[session.SendID]chan error
 	stats Stats
+	voice map[event.Snowflake]voiceChannel // by guild
 
 	dispatcher
+	running sync.Once      // the dispatcher
 	sockets sync.WaitGroup // their goroutines
 
 	done chan struct{} // closed when the last observer has been told the end
@@ -53,7 +56,7 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{opts: opts, origin: time.Now(), s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
+	c := &conn{opts: opts, origin: time.Now(), s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, voice: map[event.Snowflake]voiceChannel{}, done: make(chan struct{})}
 	c.timer = time.AfterFunc(time.Hour, c.tick)
 	c.timer.Stop()
 	c.init(c)
@@ -65,7 +68,7 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 func (c *conn) now() time.Duration { return time.Since(c.origin) }
 
 func (c *conn) start() {
-	go c.dispatch()
+	c.running.Do(func() { go c.dispatch() })
 	c.with(func(now time.Duration) { c.s.Start(now) })
 }
 

@@ -98,8 +98,8 @@ type dispatcher struct {
 	bytes     int // held by the payloads in queue
 	dropped   int // events since the queue was full
 	wake      chan struct{}
-	ended     bool // the last item is in the queue
-	running   string
+	ended     bool   // the last item is in the queue
+	calling   string // what observers are being told of
 }
 
 func (d *dispatcher) init(c *conn) {
@@ -171,8 +171,8 @@ func (d *dispatcher) reportDropped() {
 		return
 	}
 	text := fmt.Sprintf("%d events were dropped, as %d wait for the observers", d.dropped, len(d.queue))
-	if d.running != "" {
-		text += "; one of " + d.running + " is slow"
+	if d.calling != "" {
+		text += "; one of " + d.calling + " is slow"
 	}
 	d.dropped = 0
 	d.push(item{name: onError, what: error(fail(codeOverflow, text))})
@@ -279,7 +279,7 @@ func (d *dispatcher) deliver(i *item) {
 	if i.name[0] != ' ' {
 		all = d.observers["*"]
 	}
-	d.running = i.name
+	d.calling = i.name
 	d.mu.Unlock()
 	what := i.what
 	if i.data != nil && (list != nil || all != nil) {
@@ -292,7 +292,7 @@ func (d *dispatcher) deliver(i *item) {
 		d.call(i.name, o, what)
 	}
 	d.mu.Lock()
-	d.running = ""
+	d.calling = ""
 	d.mu.Unlock()
 }
 

@@ -3,7 +3,6 @@ package gateway
 import (
 	"sync"
 	"time"
-
 )
 
 // Handle is one gateway connection for one account. It may be used from any
@@ -66,9 +65,7 @@ func (h *Handle) close(keep bool) error {
 		return nil
 	}
 	h.c.with(func(now time.Duration) {
-		if h.c.s.State() == StateIdle {
-			go h.c.dispatch() // was never started: there is still the end to tell
-		}
+		h.c.running.Do(func() { go h.c.dispatch() }) // it may be closed before it is started
 		h.c.s.Close(now, keep)
 	})
 	h.c.sockets.Wait()
@@ -152,4 +149,3 @@ func (h *Handle) Stats() Stats {
 	}
 	return s
 }
-

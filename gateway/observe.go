@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"sync"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
@@ -56,15 +55,19 @@ func observeTyped[T event.Dispatch](h *Handle, fn func(payload T, e *Event)) (un
 
 // Once calls fn with the next event of the type T only.
 func Once[T event.Dispatch](h *Handle, fn func(payload T)) (unsubscribe func()) {
-	var once sync.Once
-	stop := Observe(h, func(payload T) {
-		once.Do(func() {
-			unsubscribe()
-			fn(payload)
-		})
+	subscribed := make(chan struct{})
+	done := false // used by the dispatcher alone
+	unsubscribe = Observe(h, func(payload T) {
+		if done {
+			return
+		}
+		done = true
+		<-subscribed
+		unsubscribe()
+		fn(payload)
 	})
-	unsubscribe = stop
-	return stop
+	close(subscribed)
+	return unsubscribe
 }
 
 // WaitFor returns the next event of the type T for which match returns true; a

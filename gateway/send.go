@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-json"
 
@@ -86,64 +87,102 @@ func encode(d any) ([]byte, error) {
 	return data, nil
 }
 
-// ask sends payload and hands what is answered to take, until that says that
-// it has everything, or fails. names are the events that may be the answer. What
-// comes is seen even if it comes before send returns, and the wait ends when
-// the session does.
-func (h *Handle) ask(ctx context.Context, payload event.Send, names []string, take func(event.Dispatch) (done bool, err error)) error {
+// answerTimeout is how long a server may take for an answer, or for the next
+// part of one, before the request fails whatever its context says.
+const answerTimeout = 30 * time.Second
+
+// request is a message that is sent for its answer.
+type request struct {
+	payload event.Send
+	// names of the events that may be the answer.
+	names []string
+	// take is handed every such event, until it says that it has everything, or
+	// fails. It is called by the dispatcher.
+	take func(event.Dispatch) (part, done bool, err error)
+	// limited reports whether a RATE_LIMITED for the opcode is about this request;
+	// nil means yes.
+	limited func(*event.RateLimited) bool
+}
+
+// ask sends a request and waits for the answer. It subscribes before it sends, so
+// that nothing is missed, and ends when the session does.
+func (h *Handle) ask(ctx context.Context, r request) error {
 	result := make(chan error, 1)
+	progress := make(chan struct{}, 1)
 	finish := func(err error) {
 		select {
 		case result <- err:
 		default:
 		}
 	}
-	op := payload.Opcode()
+	op := r.payload.Opcode()
+	auth := op == event.OpIdentify || op == event.OpResume
 	stop := h.ObserveEvents(func(e *Event) {
 		answer, err := e.Payload()
-		if err == nil {
-			var done bool
-			if done, err = take(answer); err == nil && !done {
-				return
+		if err != nil {
+			finish(fail(codeDecode, e.Name+": "+err.Error()))
+			return
+		}
+		part, done, err := r.take(answer)
+		if done || err != nil {
+			finish(err)
+		} else if part {
+			select {
+			case progress <- struct{}{}:
+			default:
 			}
 		}
-		finish(err)
-	}, names...)
+	}, r.names...)
 	defer stop()
-	stopLimited := Observe(h, func(r *event.RateLimited) {
-		if r.Opcode == op {
-			finish(fail(codeRateLimited, "the server refuses opcode "+strconv.Itoa(int(op))+" for "+strconv.FormatFloat(r.RetryAfter, 'g', 4, 64)+" s; try again then"))
+	stopLimited := Observe(h, func(l *event.RateLimited) {
+		if l.Opcode == op && (r.limited == nil || r.limited(l)) {
+			finish(fail(codeRateLimited, "the server refuses "+op.String()+" for "+strconv.FormatFloat(l.RetryAfter, 'g', 4, 64)+" s; try again then"))
 		}
 	})
 	defer stopLimited()
 	stopState := h.ObserveState(func(s StateChange) {
-		if s.State != StateReady && s.State != StateIdentifying && s.State != StateResuming || op != event.OpIdentify && op != event.OpResume {
-			finish(fail(session.ErrDisconnected, "the connection was lost before the answer came"))
+		if auth && (s.State == StateIdentifying || s.State == StateResuming || s.State == StateReady) {
+			return
 		}
+		finish(fail(session.ErrDisconnected, "the session ended before the answer came"))
 	})
 	defer stopState()
-	if err := h.Send(ctx, payload); err != nil {
+	if err := h.Send(ctx, r.payload); err != nil {
 		return err
 	}
-	select {
-	case err := <-result:
-		return err
-	case <-h.c.done:
-		return h.c.err
-	case <-ctx.Done():
-		return waitError(ctx, "no answer came in time")
+	timeout := time.NewTimer(answerTimeout)
+	defer timeout.Stop()
+	for {
+		select {
+		case err := <-result:
+			return err
+		case <-progress:
+			timeout.Reset(answerTimeout)
+		case <-timeout.C:
+			return fail(session.ErrTimeout, "the server did not answer "+op.String()+" within "+answerTimeout.String())
+		case <-h.c.done:
+			return h.c.err
+		case <-ctx.Done():
+			return waitError(ctx, "the server did not answer "+op.String()+" in time")
+		}
 	}
 }
 
-// first makes a take function that wants the first answer for which match
-// returns true.
-func first[T event.Dispatch](found *T, match func(T) bool) func(event.Dispatch) (bool, error) {
-	return func(d event.Dispatch) (bool, error) {
-		answer, ok := d.(T)
-		if !ok || match != nil && !match(answer) {
-			return false, nil
-		}
-		*found = answer
-		return true, nil
-	}
+// askFirst sends payload and returns the first event of the type T for which
+// match returns true; a nil match takes any.
+func askFirst[T event.Dispatch](ctx context.Context, h *Handle, payload event.Send, match func(T) bool) (T, error) {
+	var found T
+	err := h.ask(ctx, request{
+		payload: payload,
+		names:   []string{found.EventName()},
+		take: func(d event.Dispatch) (part, done bool, err error) {
+			answer, ok := d.(T)
+			if !ok || match != nil && !match(answer) {
+				return false, false, nil
+			}
+			found = answer
+			return true, true, nil
+		},
+	})
+	return found, err
 }

@@ -2,7 +2,7 @@
 
 import { GatewayError } from "./errors.js";
 import { connect, hostKind, init, spawn, version } from "./gateway.js";
-import { GatewayHandle, sendMethods, type SendMethods } from "./handle.js";
+import { GatewayHandle, method, type SendMethods } from "./handle.js";
 import * as protocol from "./protocol.gen.js";
 
 type Bound<M> = { [N in keyof M]: M[N] extends (...args: infer A) => infer R ? (handle: GatewayHandle, ...args: A) => R : never };
@@ -30,7 +30,7 @@ declare global {
 /** Puts everything on the global object. */
 export function bind(): void {
   const bound: Record<string, unknown> = { ...protocol, init, connect, spawn, hostKind, version, GatewayError, GatewayHandle };
-  for (const name of [...Object.keys(sendMethods), "send", "sendCallSync"] as (keyof SendMethods)[]) {
+  for (const name of [...(Object.keys(protocol.sends) as protocol.SendName[]).map(method), "send", "sendCallSync"] as (keyof SendMethods)[]) {
     bound[name] = (handle: GatewayHandle, ...args: Parameters<SendMethods[typeof name]>) => {
       if (!(handle instanceof GatewayHandle)) throw new TypeError(`spacebarGateway.${name} takes a handle first`);
       return (handle[name] as (...a: unknown[]) => unknown)(...args);

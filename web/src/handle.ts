@@ -4,6 +4,7 @@ import { Connection, type Gap, type StateChange } from "./connection.js";
 import { describe, fail, GatewayError } from "./errors.js";
 import type { EventInfo, ObserveOptions, Observer, Unsubscribe } from "./observers.js";
 import { sends, type DispatchEvents, type EventName, type SendName, type SendPayloads } from "./protocol.gen.js";
+import { validate } from "./validate.js";
 import type { CoreStats, Session, State } from "./protocol.js";
 
 /** The payload of an event by its name; unknown for names the protocol does not have. */
@@ -301,7 +302,7 @@ export class GatewayHandle {
           }
         }),
       ];
-      this.send(sends[name], payload, { signal: options.signal }).catch(reject);
+      this[method(name)](payload as never, { signal: options.signal }).catch(reject);
       return stops;
     });
   }
@@ -352,16 +353,17 @@ export interface GatewayHandle extends SendMethods, AsyncDisposable {
   sendCallSync: SendMethods["sendRequestCallConnect"];
 }
 
-/** The names of the send functions, with the names of what they send. */
-export const sendMethods = Object.fromEntries(
-  (Object.keys(sends) as SendName[]).map((name) => [/^send[A-Z]/.test(name) ? name : `send${name[0]!.toUpperCase()}${name.slice(1)}`, name]),
-) as Record<keyof SendMethods, SendName>;
+/** The name of the function that sends something. */
+export function method(name: SendName): keyof SendMethods {
+  return (/^send[A-Z]/.test(name) ? name : `send${name[0]!.toUpperCase()}${name.slice(1)}`) as keyof SendMethods;
+}
 
-for (const [method, name] of Object.entries(sendMethods)) {
-  Object.defineProperty(GatewayHandle.prototype, method, {
+for (const name of Object.keys(sends) as SendName[]) {
+  Object.defineProperty(GatewayHandle.prototype, method(name), {
     configurable: true,
     writable: true,
-    value(this: GatewayHandle, payload: unknown, options?: SendOptions) {
+    async value(this: GatewayHandle, payload: unknown, options?: SendOptions) {
+      validate(name, payload);
       return this.send(sends[name], payload, options);
     },
   });

@@ -9261,11 +9261,8 @@ export interface RequestGuildMembers {
   nonce?: string;
 }
 
-/**
- * Asks for the members and presences of guilds (Gateway events, Guild sync).
- * @deprecated The protocol has done away with it.
- */
-export type SyncGuilds = Snowflake[];
+/** Asks for the members and presences of guilds (Gateway events, Guild sync). */
+export type RequestGuildSync = Snowflake[];
 
 /** Asks whether a call is going on in a private channel (Gateway events, Request call connect). */
 export interface RequestCallConnect {
@@ -9275,9 +9272,8 @@ export interface RequestCallConnect {
 /**
  * Says what the client wants to be told about one guild (Gateway events, Guild subscriptions).
  * UpdateGuildSubscriptions is its newer form.
- * @deprecated The protocol has done away with it.
  */
-export interface SubscribeGuild {
+export interface LazyRequest {
   guild_id: Snowflake;
   typing?: boolean;
   activities?: boolean;
@@ -9393,7 +9389,6 @@ export interface SearchRecentMembers {
 
 /**
  * Asks for the status texts of a guild's voice channels (Gateway events, Request channel statuses).
- * @deprecated The protocol has done away with it.
  */
 export interface RequestChannelStatuses {
   guild_id: Snowflake;
@@ -9479,11 +9474,8 @@ export interface SendPayloads {
    * events, Request guild members).
    */
   requestGuildMembers: RequestGuildMembers;
-  /**
-   * Asks for the members and presences of guilds (Gateway events, Guild sync).
-   * @deprecated The protocol has done away with it.
-   */
-  syncGuilds: SyncGuilds;
+  /** Asks for the members and presences of guilds (Gateway events, Guild sync). */
+  requestGuildSync: RequestGuildSync;
   /**
    * Asks whether a call is going on in a private channel (Gateway events, Request call connect).
    */
@@ -9491,9 +9483,8 @@ export interface SendPayloads {
   /**
    * Says what the client wants to be told about one guild (Gateway events, Guild subscriptions).
    * UpdateGuildSubscriptions is its newer form.
-   * @deprecated The protocol has done away with it.
    */
-  subscribeGuild: SubscribeGuild;
+  lazyRequest: LazyRequest;
   /**
    * Joins or leaves the voice call of a lobby, and mutes (Gateway events, Update lobby voice
    * states). It is a list, one entry for each lobby.
@@ -9546,7 +9537,6 @@ export interface SendPayloads {
   /**
    * Asks for the status texts of a guild's voice channels (Gateway events, Request channel
    * statuses).
-   * @deprecated The protocol has done away with it.
    */
   requestChannelStatuses: RequestChannelStatuses;
   /**
@@ -9587,9 +9577,9 @@ export const sends = {
   pingVoiceServer: 5,
   resume: 6,
   requestGuildMembers: 8,
-  syncGuilds: 12,
+  requestGuildSync: 12,
   requestCallConnect: 13,
-  subscribeGuild: 14,
+  lazyRequest: 14,
   updateLobbyVoiceStates: 17,
   createStream: 18,
   deleteStream: 19,
@@ -9614,6 +9604,149 @@ export const sends = {
   requestChannelInfo: 43,
 } as const;
 
+/** @internal What validate.ts checks. */
+export const sendRules: Record<SendName, string | Record<string, string>> = {
+  heartbeat: "i|",
+  identify: {
+    token: "s!",
+    properties: "o?",
+    compress: "b?",
+    large_threshold: "i?50..250",
+    shard: "a?",
+    presence: "o?",
+    intents: "n?",
+    capabilities: "n?",
+    client_state: "o?",
+  },
+  updatePresence: {
+    status: "s!",
+    since: "i|",
+    activities: "a",
+    afk: "b",
+  },
+  updateVoiceState: {
+    guild_id: "f|",
+    channel_id: "f|",
+    self_mute: "b",
+    self_deaf: "b",
+    self_video: "b?",
+    preferred_region: "s?|",
+    preferred_regions: "a?",
+    flags: "i?",
+  },
+  pingVoiceServer: "z",
+  resume: {
+    token: "s!",
+    session_id: "s!",
+    seq: "i",
+  },
+  requestGuildMembers: {
+    guild_id: "F!",
+    query: "s?",
+    limit: "i?0..100",
+    presences: "b?",
+    user_ids: "F?..100",
+    nonce: "s?..32",
+  },
+  requestGuildSync: "a!",
+  requestCallConnect: {
+    channel_id: "f!",
+  },
+  lazyRequest: {
+    guild_id: "f!",
+    typing: "b?",
+    activities: "b?",
+    threads: "b?",
+    member_updates: "b?",
+    members: "a?",
+    channels: "o?",
+    thread_member_lists: "a?",
+  },
+  updateLobbyVoiceStates: "a",
+  createStream: {
+    type: "s!",
+    guild_id: "f?|",
+    channel_id: "f!",
+    preferred_region: "s?|",
+  },
+  deleteStream: {
+    stream_key: "s!",
+  },
+  watchStream: {
+    stream_key: "s!",
+  },
+  pingStreamServer: {
+    stream_key: "s!",
+  },
+  setStreamPaused: {
+    stream_key: "s!",
+    paused: "b",
+  },
+  requestForumUnreads: {
+    guild_id: "f!",
+    channel_id: "f!",
+    threads: "a",
+  },
+  sendRemoteCommand: {
+    target_session_id: "s!",
+    payload: "x",
+  },
+  requestDeletedEntityIDs: {
+    guild_id: "f!",
+    channel_ids_hash: "s",
+    role_ids_hash: "s",
+    emoji_ids_hash: "s",
+    sticker_ids_hash: "s",
+  },
+  requestSoundboardSounds: {
+    guild_ids: "a!",
+  },
+  createSpeedTest: {
+    preferred_region: "s?|",
+  },
+  deleteSpeedTest: "z",
+  requestLastMessages: {
+    guild_id: "f!",
+    channel_ids: "a!..100",
+  },
+  searchRecentMembers: {
+    guild_id: "f!",
+    query: "s",
+    continuation_token: "f|",
+    nonce: "s?..32",
+  },
+  requestChannelStatuses: {
+    guild_id: "f!",
+  },
+  updateGuildSubscriptions: {
+    subscriptions: "o",
+  },
+  resyncGuildChannels: {
+    guild_id: "f!",
+    obfuscated_channel_ids: "a!",
+  },
+  requestChannelMemberCount: {
+    guild_id: "f!",
+    channel_id: "f!",
+  },
+  qosHeartbeat: {
+    seq: "i|",
+    qos: "o",
+  },
+  updateTimeSpentSessionID: {
+    initialization_timestamp: "i",
+    session_id: "s!",
+    client_launch_id: "s!",
+  },
+  pingLobbyVoiceServer: {
+    lobby_id: "f!",
+  },
+  requestChannelInfo: {
+    guild_id: "f!",
+    fields: "a!",
+  },
+};
+
 /** The events by which a server answers what is sent, by the name of the function that sends it. */
 export const answers = {
   identify: ["READY"],
@@ -9622,9 +9755,9 @@ export const answers = {
   pingVoiceServer: ["VOICE_SERVER_UPDATE"],
   resume: ["RESUMED"],
   requestGuildMembers: ["GUILD_MEMBERS_CHUNK"],
-  syncGuilds: ["GUILD_SYNC"],
+  requestGuildSync: ["GUILD_SYNC"],
   requestCallConnect: ["CALL_CREATE"],
-  subscribeGuild: ["GUILD_MEMBER_LIST_UPDATE"],
+  lazyRequest: ["GUILD_MEMBER_LIST_UPDATE"],
   updateLobbyVoiceStates: ["LOBBY_VOICE_STATE_UPDATE", "LOBBY_VOICE_SERVER_UPDATE"],
   createStream: ["STREAM_CREATE", "STREAM_SERVER_UPDATE"],
   deleteStream: ["STREAM_DELETE"],
