@@ -1,0 +1,310 @@
+package wire
+
+// Encoding is how the payloads of a connection are written.
+type Encoding uint8
+
+const (
+	JSON Encoding = iota
+	ETF
+)
+
+// Compression is the transport compression of a connection.
+type Compression uint8
+
+const (
+	// None also stands for payload compression (`compress` in Identify): a
+	// binary frame that holds a whole zlib stream is inflated.
+	None Compression = iota
+	// Zlib is zlib-stream: one zlib stream for the whole connection.
+	Zlib
+	// Zstd is zstd-stream, in both forms servers have given it: one zstd frame
+	// for the whole connection, flushed after each message, or a zstd frame
+	// for each.
+	Zstd
+)
+
+// Limits bound what a server can make a Decoder hold. Zero fields mean the
+// defaults.
+type Limits struct {
+	// MaxMessage is the size that a decompressed message may have: 64 MiB,
+	// four times the largest READY that anyone has reported.
+	MaxMessage int
+	// MaxWindow is the window that a zstd stream may ask for: 8 MiB, what
+	// RFC 8878 wants every decoder to support.
+	MaxWindow int
+}
+
+const (
+	defaultMaxMessage = 64 << 20
+	defaultMaxWindow  = 8 << 20
+)
+
+// LimitError tells that a message was refused for its size. The connection it
+// came from cannot go on: the rest of the stream depends on what was refused.
+type LimitError struct {
+	What  string
+	Limit int
+}
+
+func (e *LimitError) Error() string { return "wire: " + e.What }
+
+func errorAt(what string, offset int) *Error { return &Error{what, offset} }
+
+// Decoder turns the frames of one connection into messages.
+//
+// How messages lie in frames is the server's affair: a message may be cut
+// over any number of frames and several may share one. What ends a message is
+// a sync flush (zlib-stream), the end of a block or frame (zstd-stream), or,
+// where the server left that out, the end of its JSON or ETF value. A flush in
+// the middle of a message does not end it.
+//
+// Text frames are JSON whatever was negotiated, and are passed on as they are.
+//
+// After an error the Decoder returns that error until Reset: a stream that has
+// gone wrong is never guessed at.
+type Decoder struct {
+	enc    Encoding
+	comp   Compression
+	limits Limits
+
+	in     []byte // what is left of the frame
+	more   bool   // there is more to decode even if nothing is left
+	binary bool
+	err    error
+
+	out   output
+	value valueScanner // how far the pending message was scanned
+	look  lookState
+
+	zlib *zlibReader
+	zstd *zstdReader
+}
+
+// lookState says whether bytes that were decoded, but not handed out, may hold
+// a complete message.
+type lookState uint8
+
+const (
+	lookNot   lookState = iota
+	lookValue           // they do if a JSON or ETF value ends in them
+	lookEnd             // and a boundary of the stream is behind them
+)
+
+// NewDecoder returns a Decoder for a new connection.
+func NewDecoder(enc Encoding, comp Compression, limits Limits) *Decoder {
+	if limits.MaxMessage <= 0 {
+		limits.MaxMessage = defaultMaxMessage
+	}
+	if limits.MaxWindow <= 0 {
+		limits.MaxWindow = defaultMaxWindow
+	}
+	d := &Decoder{enc: enc, comp: comp, limits: limits}
+	d.Reset()
+	return d
+}
+
+// Reset makes the Decoder ready for a new connection of the same kind. It
+// keeps the memory of the old one.
+func (d *Decoder) Reset() {
+	d.in, d.more, d.err = nil, false, nil
+	d.look = lookNot
+	d.value = valueScanner{}
+	d.out.reset()
+	d.out.max = d.limits.MaxMessage
+	switch d.comp {
+	case Zlib:
+		d.newZlib()
+	case Zstd:
+		if d.zstd == nil {
+			d.zstd = new(zstdReader)
+		}
+		d.zstd.reset(d.limits.MaxWindow)
+	}
+}
+
+func (d *Decoder) newZlib() {
+	if d.zlib == nil {
+		d.zlib = new(zlibReader)
+	}
+	d.zlib.reset()
+}
+
+// Write gives the Decoder the next frame, which must stay unchanged until Next
+// returns nil. A frame that comes while messages of the last one have not been
+// taken replaces what is left of it.
+func (d *Decoder) Write(frame []byte, binary bool) {
+	d.in, d.binary = frame, binary
+}
+
+// Next returns the next message, or nil when that takes another frame. The
+// message is valid until the next call of Next or Write, and may be the frame
+// itself. It is JSON if it does not begin with the version byte of ETF.
+func (d *Decoder) Next() ([]byte, error) {
+	if d.err != nil {
+		return nil, d.err
+	}
+	var msg []byte
+	switch {
+	case !d.binary || d.comp == None:
+		msg, d.err = d.frame()
+	default:
+		msg, d.err = d.stream()
+	}
+	return msg, d.err
+}
+
+// frame returns the message that is the frame.
+func (d *Decoder) frame() ([]byte, error) {
+	msg := d.in
+	d.in = nil
+	if len(msg) == 0 {
+		return nil, nil
+	}
+	if d.binary && msg[0] != etfVersion && isZlibHeader(msg) {
+		return d.inflated(msg, 0, 0)
+	}
+	if d.binary && len(msg) > 6 && msg[0] == etfVersion && msg[1] == tagCompressed {
+		// A compressed term: the size of the term, and a zlib stream of it.
+		size := int64(bigEndian(msg[2:6]))
+		if size >= int64(d.limits.MaxMessage) {
+			return nil, d.tooLarge()
+		}
+		return d.inflated(msg, 6, int(size)+1)
+	}
+	if len(msg) > d.limits.MaxMessage {
+		return nil, d.tooLarge()
+	}
+	return msg, nil
+}
+
+// inflated returns the content of the zlib stream that is msg[i:]. If size is
+// not 0 it is an ETF term, to be put behind a version byte, and size is that
+// of both.
+func (d *Decoder) inflated(msg []byte, i, size int) ([]byte, error) {
+	o := &d.out
+	o.reset()
+	d.newZlib()
+	if size > 0 {
+		o.room(1)
+		o.buf[0] = etfVersion
+		o.pos = 1
+	}
+	i, p, err := d.zlib.read(o, msg, i)
+	for err == nil && p == flushed {
+		i, p, err = d.zlib.read(o, msg, i)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case p == full || o.pos > o.max:
+		return nil, d.tooLarge()
+	case p == needInput:
+		return nil, errorAt("zlib: stream is cut short", i)
+	case i < len(msg):
+		return nil, errorAt("zlib: bytes behind the stream", i)
+	case size > 0 && o.pos != size:
+		return nil, errorAt("etf: compressed term has another size than it says", i)
+	}
+	return o.take(o.pos), nil
+}
+
+// stream returns the next message of a compressed stream.
+func (d *Decoder) stream() ([]byte, error) {
+	o := &d.out
+	for {
+		if d.look != lookNot {
+			msg, err := d.scan()
+			if msg != nil || err != nil {
+				return msg, err
+			}
+		}
+		if len(d.in) == 0 && !d.more {
+			return nil, nil
+		}
+		var i int
+		var p progress
+		var err error
+		if d.comp == Zlib {
+			i, p, err = d.zlib.read(o, d.in, 0)
+		} else {
+			i, p, err = d.zstd.read(o, d.in, 0)
+		}
+		if err != nil {
+			return nil, err
+		}
+		d.in, d.more = d.in[i:], p == full
+		size := o.pos - o.start
+		switch {
+		case size == 0:
+		case p == full || size > o.max:
+			// The limit is that of a message: there may be several here.
+			d.look = lookValue
+			msg, err := d.scan()
+			if msg == nil && err == nil {
+				err = d.tooLarge()
+			}
+			return msg, err
+		case d.enc == ETF:
+			d.look = lookValue
+		case o.buf[o.pos-1] != '}' && p == needInput:
+			// No object ends here, so no message that counts does. This spares
+			// scanning a large message that comes in many frames.
+		case p == needInput:
+			d.look = lookValue
+		case o.buf[o.start] == '{' && o.buf[o.pos-1] == '}' && len(d.in) == 0 && d.value.pos == 0:
+			// What nearly every message is: all there was up to a boundary that
+			// is also the end of its frame. It is not scanned: no server has been
+			// seen to flush in the middle of a message, let alone behind a brace.
+			return d.take(o.pos), nil
+		default:
+			d.look = lookEnd
+		}
+	}
+}
+
+// scan returns the message that the pending bytes begin with, if it is
+// complete.
+func (d *Decoder) scan() ([]byte, error) {
+	o := &d.out
+	atEnd := d.look == lookEnd
+	if d.enc == JSON && d.value.pos == 0 {
+		o.start = skipSpace(o.buf[:o.pos], o.start)
+	}
+	pending := o.buf[o.start:o.pos]
+	if len(pending) == 0 {
+		d.look = lookNot
+		return nil, nil
+	}
+	end := -1
+	if d.enc == ETF {
+		var err error
+		if end, err = d.value.etf(pending); err != nil {
+			return nil, err
+		}
+	} else if pending[0] == '{' || pending[0] == '[' {
+		end = d.value.json(pending)
+	} else if atEnd {
+		end = len(pending) // no message, but whoever parses it will say so better
+	}
+	if end < 0 {
+		d.look = lookNot
+		return nil, nil
+	}
+	if end > o.max {
+		return nil, d.tooLarge()
+	}
+	return d.take(o.start + end), nil
+}
+
+// take hands out the pending bytes up to end.
+func (d *Decoder) take(end int) []byte {
+	if end == d.out.pos {
+		d.look = lookNot
+	}
+	d.value = valueScanner{}
+	return d.out.take(end)
+}
+
+func (d *Decoder) tooLarge() error {
+	return &LimitError{"message is too large", d.limits.MaxMessage}
+}
