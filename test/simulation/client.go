@@ -1,0 +1,215 @@
+package simulation
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/test/fakegateway"
+)
+
+// Client is a driver: it does for a session what the native library and the
+// browser do, on a virtual network, and notes what the session says.
+type Client struct {
+	w     *World
+	S     *session.Session
+	Kinds *session.Kinds
+	wire  *wire
+
+	// Asleep machines neither tick nor receive.
+	Asleep bool
+	// Throttle is how late timers may be, as in a hidden page.
+	Throttle time.Duration
+	late     time.Duration
+
+	// What was reported.
+	Events []Event
+	States []session.Output
+	Errors []*session.Error
+	Gaps   []*session.Gap
+	Sent   map[session.SendID]*session.Error // settled sends
+	Writes []Write
+	Dials  []Dial
+	Acks   int
+
+	// OnOutput, if set, sees every output as it is carried out.
+	OnOutput func(o *session.Output)
+}
+
+// Event is an event that was delivered.
+type Event struct {
+	At      time.Duration
+	Name    string
+	Seq     int64
+	Session string
+	Data    json.RawMessage
+}
+
+// Write is a message that was written.
+type Write struct {
+	At   time.Duration
+	Conn session.Conn
+	Op   int
+	Data string
+}
+
+// Dial is a connection that was dialed.
+type Dial struct {
+	At  time.Duration
+	URL string
+}
+
+func newClient(w *World, cfg session.Config) (*Client, error) {
+	c := &Client{w: w, Kinds: new(session.Kinds), Sent: map[session.SendID]*session.Error{}}
+	if cfg.URL == "" {
+		cfg.URL = MainURL
+	}
+	if cfg.Identify == nil {
+		cfg.Identify = []byte(`{"token":"` + fakegateway.AliceToken + `","properties":{"os":"x","browser":"x","device":"x"},"capabilities":0}`)
+	}
+	if len(cfg.Identify) == 0 {
+		cfg.Identify = nil
+	}
+	cfg.Seed = w.rng.Uint64()
+	cfg.Kinds = c.Kinds
+	var err error
+	c.S, err = session.New(cfg)
+	return c, err
+}
+
+// Start begins to connect.
+func (c *Client) Start() { c.with(func() { c.S.Start(c.w.now) }) }
+
+// Close ends the session.
+func (c *Client) Close(keep bool) { c.with(func() { c.S.Close(c.w.now, keep) }) }
+
+// Wake tells the session that the machine may have been away.
+func (c *Client) Wake() { c.with(func() { c.S.Wake(c.w.now) }) }
+
+// Send sends a message.
+func (c *Client) Send(op int, d string) (id session.SendID, err error) {
+	c.with(func() { id, err = c.S.Send(c.w.now, op, []byte(d)) })
+	return id, err
+}
+
+// Break cuts the present connection, if there is one.
+func (c *Client) Break(known bool) {
+	if c.wire != nil {
+		c.wire.Break(known)
+	}
+}
+
+// Freeze holds the present connection.
+func (c *Client) Freeze(on bool) {
+	if c.wire != nil {
+		c.wire.Freeze(on)
+	}
+}
+
+// Connected reports whether there is a connection, open or being opened.
+func (c *Client) Connected() bool { return c.wire != nil }
+
+func (c *Client) with(input func()) {
+	input()
+	for o := c.S.Next(); o != nil; o = c.S.Next() {
+		c.carryOut(o)
+	}
+}
+
+func (c *Client) carryOut(o *session.Output) {
+	if c.OnOutput != nil {
+		c.OnOutput(o)
+	}
+	switch o.Kind {
+	case session.OutputDial:
+		c.w.logf("client    dials %s", o.URL)
+		c.Dials = append(c.Dials, Dial{c.w.now, o.URL})
+		c.wire = c.w.dial(c, o.Conn, o.URL)
+	case session.OutputWrite:
+		var m struct{ Op int }
+		_ = json.Unmarshal(o.Data, &m)
+		c.w.logf("client    sends op %d", m.Op)
+		c.Writes = append(c.Writes, Write{c.w.now, o.Conn, m.Op, string(o.Data)})
+		if c.wire != nil && c.wire.conn == o.Conn {
+			c.wire.send(append([]byte(nil), o.Data...), o.Binary)
+		}
+	case session.OutputClose:
+		c.w.logf("client    closes with %d", o.CloseCode)
+		if c.wire != nil {
+			c.wire.close(o.CloseCode)
+			c.wire = nil
+		}
+	case session.OutputDispatch:
+		snap, _ := c.S.Snapshot()
+		c.Events = append(c.Events, Event{c.w.now, o.Event.Name, o.Seq, snap.ID, append(json.RawMessage(nil), o.Data...)})
+	case session.OutputState:
+		c.w.logf("client    is %v (%v)", o.State, o.Err)
+		c.States = append(c.States, *o)
+	case session.OutputError:
+		c.Errors = append(c.Errors, o.Err)
+	case session.OutputGap:
+		c.w.logf("client    reports a gap: %v", o.Gap.Reason)
+		c.Gaps = append(c.Gaps, o.Gap)
+	case session.OutputSent:
+		c.Sent[o.ID] = o.Err
+	case session.OutputAck:
+		c.Acks++
+	}
+}
+
+func (c *Client) deadline() (time.Duration, bool) {
+	at, ok := c.S.Deadline()
+	if !ok || c.Asleep {
+		return 0, false
+	}
+	return max(at, c.late), true
+}
+
+func (c *Client) tick() {
+	if c.Throttle > 0 {
+		c.late = c.w.now + c.Throttle // timers of a hidden page come once a minute
+	}
+	c.with(func() { c.S.Tick(c.w.now) })
+}
+
+// The network's side. A machine that sleeps finds everything when it wakes.
+
+func (c *Client) opened(l *wire) {
+	c.awake(l, func() { c.S.Opened(c.w.now, l.conn) })
+}
+
+func (c *Client) received(l *wire, data []byte, binary bool) {
+	c.awake(l, func() { c.S.Received(c.w.now, l.conn, data, binary) })
+}
+
+func (c *Client) closed(l *wire, code session.CloseCode, reason, cause string) {
+	l.cut = true
+	c.awake(l, func() {
+		if c.wire == l {
+			c.wire = nil
+		}
+		c.S.Closed(c.w.now, l.conn, code, reason, cause)
+	})
+}
+
+func (c *Client) awake(l *wire, input func()) {
+	if l.clientEnd {
+		return
+	}
+	if c.Asleep {
+		c.w.After(time.Second, func() { c.awake(l, input) })
+		return
+	}
+	c.with(input)
+}
+
+// State is the session's.
+func (c *Client) State() session.State { return c.S.State() }
+
+// Names returns the names of the delivered events.
+func (c *Client) Names() (names []string) {
+	for _, e := range c.Events {
+		names = append(names, e.Name)
+	}
+	return names
+}

@@ -1,0 +1,353 @@
+package simulation
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/test/fakegateway"
+)
+
+// World is everything: the clock, the server, the network and the client.
+type World struct {
+	Server *fakegateway.Engine
+	Client *Client
+	Net    Network
+
+	now    time.Duration
+	rng    *rand.Rand
+	events schedule
+	last   int
+	trace  []string
+	keep   bool
+}
+
+// Network is how the network is at the moment.
+type Network struct {
+	// Delay of every message, each way, is between these.
+	MinDelay, MaxDelay time.Duration
+	// Offline: nothing can be dialed, and what is sent is lost.
+	Offline bool
+	// Unreachable hosts refuse connections.
+	Unreachable map[string]bool
+	// Corrupt flips a bit of the next binary message to the client.
+	Corrupt bool
+}
+
+// Options of a World.
+type Options struct {
+	Seed   uint64
+	Server fakegateway.Options
+	// Config of the client's session; its URL, Identify, Seed and Kinds have
+	// defaults.
+	Config session.Config
+	// Trace keeps a trace of what happens.
+	Trace bool
+}
+
+// The hosts of the virtual network. All are the same server.
+const (
+	MainURL   = "ws://main.test/"
+	ResumeURL = "ws://resume.test/"
+)
+
+// start is the time at which a World begins: not 0, so that no zero is mistaken
+// for a time.
+const start = 1000 * time.Hour
+
+// New makes a world in which nothing has happened yet.
+func New(o Options) (*World, error) {
+	w := &World{now: start, rng: rand.New(rand.NewPCG(o.Seed, 0x5eed)), keep: o.Trace}
+	w.Net = Network{MinDelay: 5 * time.Millisecond, MaxDelay: 60 * time.Millisecond, Unreachable: map[string]bool{}}
+	if o.Server.ResumeURL == "" {
+		o.Server.ResumeURL = ResumeURL
+	}
+	o.Server.Seed = o.Seed
+	var err error
+	if w.Server, err = fakegateway.NewEngine(o.Server); err != nil {
+		return nil, err
+	}
+	w.Server.Tick(w.now)
+	w.Client, err = newClient(w, o.Config)
+	return w, err
+}
+
+// Now is the present.
+func (w *World) Now() time.Duration { return w.now }
+
+// Trace returns what has happened, if it was kept.
+func (w *World) Trace() string { return strings.Join(w.trace, "\n") }
+
+func (w *World) logf(format string, args ...any) {
+	if w.keep {
+		w.trace = append(w.trace, fmt.Sprintf("%12.3f  ", (w.now-start).Seconds())+fmt.Sprintf(format, args...))
+	}
+}
+
+// After lets something happen later.
+func (w *World) After(d time.Duration, f func()) {
+	w.last++
+	heap.Push(&w.events, happening{w.now + d, w.last, f})
+}
+
+// delay is how long a message takes.
+func (w *World) delay() time.Duration {
+	return w.Net.MinDelay + time.Duration(w.rng.Float64()*float64(w.Net.MaxDelay-w.Net.MinDelay))
+}
+
+// Step goes to the next thing that happens, which is at end at the latest. It
+// reports false if nothing happens until then.
+func (w *World) Step(end time.Duration) bool {
+	const (
+		nothing = iota
+		scheduled
+		server
+		client
+	)
+	what, at := nothing, end
+	if len(w.events) > 0 && w.events[0].at <= at {
+		what, at = scheduled, w.events[0].at
+	}
+	if d, ok := w.Server.Deadline(); ok && d < at {
+		what, at = server, d
+	}
+	if d, ok := w.Client.deadline(); ok && d < at {
+		what, at = client, d
+	}
+	w.now = max(w.now, at)
+	switch what {
+	case scheduled:
+		heap.Pop(&w.events).(happening).f()
+	case server:
+		w.Server.Tick(w.now)
+	case client:
+		w.Client.tick()
+	}
+	return what != nothing
+}
+
+// Run lets time pass.
+func (w *World) Run(d time.Duration) {
+	end := w.now + d
+	for w.Step(end) {
+	}
+	w.Server.Tick(w.now)
+}
+
+// Until lets time pass until cond holds, at most for limit. It reports whether
+// it did.
+func (w *World) Until(limit time.Duration, cond func() bool) bool {
+	end := w.now + limit
+	for !cond() {
+		if !w.Step(end) {
+			return cond()
+		}
+	}
+	return true
+}
+
+// happening is something that is going to happen.
+type happening struct {
+	at  time.Duration
+	seq int
+	f   func()
+}
+
+type schedule []happening
+
+func (s schedule) Len() int { return len(s) }
+func (s schedule) Less(i, j int) bool {
+	if s[i].at != s[j].at {
+		return s[i].at < s[j].at
+	}
+	return s[i].seq < s[j].seq
+}
+func (s schedule) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
+func (s *schedule) Push(x any)   { *s = append(*s, x.(happening)) }
+func (s *schedule) Pop() any {
+	old := *s
+	last := old[len(old)-1]
+	*s = old[:len(old)-1]
+	return last
+}
+
+// wire is one connection: what one side sends arrives at the other in order.
+type wire struct {
+	w      *World
+	client *Client
+	conn   session.Conn
+	server *fakegateway.EngineConn
+
+	down, up  time.Duration // when the last message to the client, or server, arrives
+	cut       bool          // the network has lost it; the sides may not know
+	clientEnd bool          // the client has let go
+	serverEnd bool          // the server has let go
+	frozen    bool
+	held      []func()
+}
+
+// dial opens a connection, or fails to.
+func (w *World) dial(c *Client, conn session.Conn, rawURL string) *wire {
+	l := &wire{w: w, client: c, conn: conn}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		panic("simulation: the client dials " + rawURL)
+	}
+	fail := func(why string) {
+		w.After(w.delay(), func() {
+			l.cut = true
+			c.closed(l, session.CloseAbnormal, "", why)
+		})
+	}
+	if w.Net.Offline || w.Net.Unreachable[u.Hostname()] {
+		fail("no route to host")
+		return l
+	}
+	w.After(w.delay(), func() {
+		if l.clientEnd {
+			return
+		}
+		if w.Net.Offline {
+			fail("no route to host")
+			return
+		}
+		server, status := w.Server.Dial(w.now, fakegateway.Request{
+			Path: u.Path, Query: u.Query(), Host: u.Host, Header: http.Header{"User-Agent": {"simulation"}},
+		})
+		switch {
+		case status == fakegateway.DialHangs:
+		case status != fakegateway.DialAccepted:
+			fail(fmt.Sprintf("status %d", status))
+		default:
+			l.server = server
+			l.arrive(&l.down, func() { c.opened(l) })
+			server.Open(w.now, l)
+		}
+	})
+	return l
+}
+
+// arrive lets f happen when a message sent now arrives, behind those before it,
+// unless the connection is lost on the way.
+func (l *wire) arrive(last *time.Duration, f func()) {
+	at := max(l.w.now+l.w.delay(), *last)
+	*last = at
+	l.w.After(at-l.w.now, func() {
+		switch {
+		case l.cut:
+		case l.frozen:
+			l.held = append(l.held, f)
+		default:
+			f()
+		}
+	})
+}
+
+// Send is the server's.
+func (l *wire) Send(data []byte, binary bool) {
+	if l.serverEnd {
+		return
+	}
+	if l.w.Net.Corrupt && binary && len(data) > 8 {
+		l.w.Net.Corrupt = false
+		data = append([]byte(nil), data...)
+		data[len(data)/2] ^= 1 << l.w.rng.IntN(8)
+		l.w.logf("network   a bit flips")
+	}
+	l.arrive(&l.down, func() { l.client.received(l, data, binary) })
+}
+
+// Close is the server's.
+func (l *wire) Close(code int, reason string) {
+	if l.serverEnd {
+		return
+	}
+	l.serverEnd = true
+	l.w.logf("server    closes #%d with %d", l.server.ID, code)
+	l.arrive(&l.down, func() { l.client.closed(l, session.CloseCode(code), reason, "") })
+	l.w.After(0, func() { l.server.Gone(l.w.now, code, "") })
+}
+
+// Drop is the server's.
+func (l *wire) Drop() {
+	if l.serverEnd {
+		return
+	}
+	l.serverEnd = true
+	l.w.logf("server    drops #%d", l.server.ID)
+	l.arrive(&l.down, func() { l.client.closed(l, session.CloseAbnormal, "", "") })
+	l.w.After(0, func() { l.server.Gone(l.w.now, 1006, "") })
+}
+
+// send is the client's.
+func (l *wire) send(data []byte, binary bool) {
+	if l.server == nil {
+		return
+	}
+	l.arrive(&l.up, func() {
+		if !l.serverEnd {
+			l.server.Receive(l.w.now, data, binary)
+		}
+	})
+}
+
+// close is the client's.
+func (l *wire) close(code session.CloseCode) {
+	l.clientEnd = true
+	if l.server == nil {
+		return
+	}
+	l.arrive(&l.up, func() {
+		if !l.serverEnd {
+			l.serverEnd = true
+			l.server.Gone(l.w.now, int(code), "")
+		}
+	})
+}
+
+// Break cuts the connection. Each side learns of it by and by, if known is true;
+// otherwise it stays half-open on both sides.
+func (l *wire) Break(known bool) {
+	if l.cut {
+		return
+	}
+	l.cut = true
+	l.w.logf("network   cuts #%d (known: %v)", l.conn, known)
+	if known {
+		l.w.After(l.w.delay(), func() {
+			if !l.clientEnd {
+				l.client.closed(l, session.CloseAbnormal, "", "")
+			}
+		})
+	}
+	// A server notices by its own deadline at the latest; often sooner.
+	wait := l.w.delay()
+	if !known {
+		wait = time.Duration(l.w.rng.Float64() * float64(90*time.Second))
+	}
+	l.w.After(wait, func() {
+		if l.server != nil && !l.serverEnd {
+			l.serverEnd = true
+			l.server.Gone(l.w.now, 1006, "")
+		}
+	})
+}
+
+// Freeze holds everything back, both ways, until it ends.
+func (l *wire) Freeze(on bool) {
+	l.frozen = on
+	if !on {
+		held := l.held
+		l.held = nil
+		for _, f := range held {
+			if !l.cut {
+				f()
+			}
+		}
+	}
+}
