@@ -52,6 +52,14 @@ cmd_wasm() { # wasm: build the WebAssembly binary and the JavaScript into web/di
 	bundle web/dist/worker.js web/src/worker.ts script --format=iife
 }
 
+cmd_demo() { # demo [-addr 127.0.0.1:8080]: build all and serve a page that holds a live session against an embedded gateway
+	cmd_wasm
+	bundle web/dist/demo.js web/demo/demo.ts module --format=esm --alias:spacebar-gateway=/dist/index.js --external:/dist/index.js
+	mkdir -p build/bin
+	go build -o build/bin/demo ./web/demo
+	exec build/bin/demo "$@"
+}
+
 cmd_help() { # help: this list
 	sed -n 's/^cmd_[a-z]*() { # /  .\/build.sh /p' build.sh | sort
 }

@@ -46,7 +46,7 @@ function checkValue(name: string, key: string, rule: string, value: unknown): vo
   }
   if (value === null && rule.includes("|")) return;
   const [what, is] = TYPES[rule[0]!]!;
-  if (!is(value)) throw refuse(`must be ${what}, not ${value === null ? "null" : Array.isArray(value) ? "an array" : typeof value === "object" ? "an object" : describe(value)}`);
+  if (!is(value)) throw refuse(`must be ${what}, not ${value === null ? "null" : Array.isArray(value) ? "an array" : typeof value === "object" ? "an object" : key === "token" ? `a ${typeof value}` : describe(value)}`);
   const length = typeof value === "string" || Array.isArray(value) ? value.length : undefined;
   if (rule.includes("!") && length === 0) throw refuse("is empty");
   const bounds = /(\d*)\.\.(\d*)$/.exec(rule);
