@@ -304,4 +304,3 @@ func askEach[T event.Dispatch](ctx context.Context, h *Handle, payload event.Sen
 	})
 	return all, err
 }
-

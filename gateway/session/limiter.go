@@ -2,6 +2,10 @@ package session
 
 import "time"
 
+// A message counts for a little longer than the window: what was sent a minute
+// apart may arrive closer together.
+const counted = RateWindow + time.Second
+
 // limiter is a sliding window over the messages sent on one connection.
 type limiter struct {
 	sent [RateLimit]time.Duration // a ring of the times of the last sends
@@ -17,7 +21,7 @@ func (l *limiter) reset(interval time.Duration) {
 }
 
 func (l *limiter) expire(now time.Duration) {
-	for l.n > 0 && l.oldest(0)+RateWindow <= now {
+	for l.n > 0 && l.oldest(0)+counted <= now {
 		l.n--
 	}
 }
@@ -43,7 +47,7 @@ func (l *limiter) count(now time.Duration) {
 // but never that of the regular ones.
 
 func (l *limiter) userLimit() int  { return max(1, RateLimit-l.beats-2) }
-func (l *limiter) extraLimit() int { return max(2, RateLimit-l.beats) }
+func (l *limiter) extraLimit() int { return max(2, RateLimit-l.beats-1) }
 
 // userMay reports whether a user's message may go now.
 func (l *limiter) userMay(now time.Duration) bool {
@@ -62,5 +66,5 @@ func (l *limiter) userNext(now time.Duration) time.Duration {
 	if l.userMay(now) {
 		return now
 	}
-	return l.oldest(l.n-l.userLimit()) + RateWindow
+	return l.oldest(l.n-l.userLimit()) + counted
 }

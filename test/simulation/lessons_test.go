@@ -232,6 +232,7 @@ func TestInvalidSessionTrueResumes(t *testing.T) {
 	w.Server.Plan(fakegateway.Faults{Resume: fakegateway.ResumeRetry})
 	w.Client.Break(true)
 	w.Until(time.Minute, func() bool { return count(w, 6) == 1 })
+	w.Run(500 * time.Millisecond)
 	w.Server.SetFaults(w.Now(), fakegateway.Target{}, fakegateway.Faults{})
 	w.Run(time.Minute)
 	if count(w, 6) < 2 || w.Client.State() != session.StateReady || len(w.Client.Gaps) != 0 {
