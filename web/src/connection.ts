@@ -98,7 +98,7 @@ export class Connection {
 
   /** The session to resume, as far as the page has seen it. */
   get session(): Session | null {
-    return this.#session && { ...this.#session, seq: Math.max(this.#seq, this.#host?.seq?.(this.id) ?? -1) };
+    return this.#session && { ...this.#session, seq: Math.max(this.#session.seq, this.#seq, this.#host?.seq?.(this.id) ?? -1) };
   }
 
   /**

@@ -144,6 +144,11 @@ const sink: Sink = {
   },
 };
 
+/** @internal Crashes the core, for the tests that see to it that the sessions go on. */
+export function crashForTest(): void {
+  host?.post({ type: "crash" });
+}
+
 /**
  * Connects to the gateway at url, identifies (or resumes) and resolves when the
  * session is ready. From then on the handle keeps itself connected until it is

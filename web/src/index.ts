@@ -16,7 +16,7 @@
  */
 import { bind } from "./global.js";
 
-export { connect, hostKind, init, spawn, version } from "./gateway.js";
+export { connect, crashForTest, hostKind, init, spawn, version } from "./gateway.js";
 export type { ConnectOptions, InitOptions, SpawnOptions } from "./gateway.js";
 export { GatewayHandle } from "./handle.js";
 export type { CloseOptions, GuildMembers, Payload, SendMethods, SendOptions, VoiceConnection, WaitOptions } from "./handle.js";
