@@ -3,32 +3,40 @@
 # ./build.sh help lists them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+root=$PWD
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "$1 is missing: $2"; }
+need_go() { need go "install Go 1.26 or later (https://go.dev/dl)"; }
+need_node() { need node "install Node.js 20 or later"; need npm "it comes with Node.js"; }
 
-go_tool() { # NAME PACKAGE: the path of a tool, built once
-	local bin=$PWD/build/bin/$1
+# go_tool NAME PACKAGE: builds a tool of test/tools once, and prints its path.
+go_tool() {
+	local bin=$root/build/bin/$1
 	if [ ! -x "$bin" ] || [ test/tools/go.mod -nt "$bin" ]; then
 		go -C test/tools build -o "$bin" "$2"
 	fi
 	echo "$bin"
 }
 
-# bundle OUT ENTRY BASE [ESBUILD OPTIONS]
+version() { sed -n 's/^  "version": "\(.*\)",$/\1/p' web/package.json; }
+
+# esbuild [OPTIONS]: bundles TypeScript of the package.
+esbuild() {
+	"$(go_tool esbuild github.com/evanw/esbuild/cmd/esbuild)" --bundle --target=es2022 --legal-comments=none --log-level=warning \
+		--alias:wasm_exec=./build/wasm_exec.mjs --define:VERSION="\"$(version)\"" "$@"
+}
+
+# bundle OUT ENTRY BASE [OPTIONS]: a file of the package.
 bundle() {
 	local out=$1 entry=$2 base=$3
 	shift 3
-	"$(go_tool esbuild github.com/evanw/esbuild/cmd/esbuild)" "$entry" --bundle --minify --target=es2022 --legal-comments=none \
-		--log-level=warning --sourcemap=linked --sources-content=false \
-		--alias:wasm_exec=./build/wasm_exec.mjs --alias:base=./web/src/base."$base".ts --define:VERSION="\"$(version)\"" --outfile="$out" "$@"
+	esbuild "$entry" --minify --sourcemap=linked --sources-content=false --alias:base=./web/src/base."$base".ts --outfile="$out" "$@"
 }
 
-version() { sed -n 's/^  "version": "\(.*\)",$/\1/p' web/package.json; }
-
-# The support code must come from the very Go that builds the binary. It gets a
-# global object of its own, so that the page's stays as it is.
+# The support code must come from the very Go that builds the binary. It is given
+# a global object of its own, so that the page's stays as it is.
 wasm_exec() {
 	local from
 	from=$(go env GOROOT)/lib/wasm/wasm_exec.js
@@ -41,11 +49,11 @@ wasm_exec() {
 	} >build/wasm_exec.mjs
 }
 
-cmd_wasm() { # wasm: build the WebAssembly binary and the JavaScript into web/dist
-	need go "install Go 1.26 or later"
-	mkdir -p web/dist
+cmd_wasm() { # wasm: build the WebAssembly binary and its loader into web/dist
+	need_go
 	say "building web/dist"
-	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' ${GOFLAGS_WASM:-} -o web/dist/gateway.wasm ./wasm
+	mkdir -p web/dist
+	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o web/dist/gateway.wasm ./wasm
 	wasm_exec
 	bundle web/dist/index.js web/src/index.ts module --format=esm
 	bundle web/dist/spacebar-gateway.js web/src/script.ts script --format=iife
@@ -55,9 +63,115 @@ cmd_wasm() { # wasm: build the WebAssembly binary and the JavaScript into web/di
 cmd_demo() { # demo [-addr 127.0.0.1:8080]: build all and serve a page that holds a live session against an embedded gateway
 	cmd_wasm
 	bundle web/dist/demo.js web/demo/demo.ts module --format=esm --alias:spacebar-gateway=/dist/index.js --external:/dist/index.js
-	mkdir -p build/bin
 	go build -o build/bin/demo ./web/demo
 	exec build/bin/demo "$@"
+}
+
+# npm_install: the package's development tools.
+npm_install() {
+	need_node
+	if [ ! -d web/node_modules ] || [ web/package-lock.json -nt web/node_modules ]; then
+		say "installing npm's development tools"
+		npm --prefix web ci --no-audit --no-fund --loglevel=error
+		touch web/node_modules
+	fi
+}
+
+# debian COMMAND PACKAGE: installs a Debian package unless its command is there.
+debian() {
+	command -v "$1" >/dev/null && return
+	command -v apt-get >/dev/null || die "$1 is missing, and this is no Debian to install $2 on"
+	say "installing $2"
+	local sudo=
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	$sudo apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+}
+
+types() {
+	say "type checks"
+	web/node_modules/.bin/tsc --noEmit -p web
+	web/node_modules/.bin/tsc -p web/demo
+}
+
+cmd_lint() { # lint: gofmt, vet, staticcheck and the type checks
+	need_go
+	npm_install
+	say "gofmt, vet, staticcheck"
+	local unformatted
+	unformatted=$(gofmt -l gateway jsbridge wasm web/demo test)
+	[ -z "$unformatted" ] || die "gofmt would change: $unformatted"
+	go vet ./...
+	GOOS=js GOARCH=wasm go vet ./gateway/session ./gateway/wire ./jsbridge ./wasm
+	local staticcheck
+	staticcheck=$(go_tool staticcheck honnef.co/go/tools/cmd/staticcheck)
+	"$staticcheck" ./...
+	GOOS=js GOARCH=wasm "$staticcheck" ./gateway/session ./gateway/wire ./jsbridge ./wasm
+	types
+}
+
+native_tests() {
+	say "native tests, with the race detector"
+	go test -race ./...
+}
+
+wasm_tests() {
+	say "the core's tests as WebAssembly, in node"
+	# Without the environment: WebAssembly leaves room for 8 KB of it.
+	local exec
+	exec="$(go env GOROOT)/lib/wasm/go_js_wasm_exec"
+	env -i PATH="$PATH" HOME="$HOME" GOOS=js GOARCH=wasm GOFLAGS="${GOFLAGS:-}" GOPROXY="$(go env GOPROXY)" \
+		go test -exec="$exec" ./gateway/session ./gateway/wire ./jsbridge
+}
+
+node_tests() {
+	[ -d test/node ] || return 0
+	say "the package's own tests, in node"
+	mkdir -p build/test
+	local f
+	for f in test/node/*.test.mjs; do
+		local name
+		name=$(basename "$f" .test.mjs)
+		esbuild "web/src/$name.ts" --format=esm --alias:base=./web/src/base.module.ts --outfile="build/test/$name.mjs"
+	done
+	node --test test/node/*.test.mjs
+}
+
+browser_tests() {
+	debian chromium chromium
+	debian Xvfb xvfb
+	say "browser tests"
+	go build -o build/bin/fakegateway ./test/fakegateway/cmd/fakegateway
+	node --test --test-concurrency=2 test/browser/*.test.mjs
+}
+
+cmd_test() { # test: run every test, native, wasm and browser, installing what they need
+	need_go
+	npm_install
+	cmd_lint
+	native_tests
+	cmd_wasm
+	wasm_tests
+	node_tests
+	browser_tests
+	say "all tests passed"
+}
+
+cmd_package() { # package: build the npm tarball
+	cmd_wasm
+	npm_install
+	say "declarations and tarball"
+	rm -rf web/dist/types
+	web/node_modules/.bin/tsc -p web
+	cp LICENSE web/LICENSE
+	(cd web && npm pack --silent --pack-destination ../build)
+	rm web/LICENSE
+	ls -l build/*.tgz
+}
+
+cmd_spec() { # spec: what of the protocol is typed, and which captures exercised it
+	need_go
+	go run ./gateway/event/internal/gen -counts -coverage test/captures
 }
 
 cmd_help() { # help: this list

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
 // Event is one event as it came, known to this library or not.
@@ -19,6 +20,7 @@ type Event struct {
 	Data []byte
 
 	c       *conn
+	trimmed bool
 	decoded bool
 	payload event.Dispatch
 	err     error
@@ -32,11 +34,26 @@ func (e *Event) Payload() (event.Dispatch, error) {
 		e.decoded = true
 		var warnings []event.Warning
 		e.payload, warnings, e.err = event.Decode(e.Name, e.Data)
+		if e.err != nil && e.err != event.ErrUnknownEvent && e.trim() {
+			e.payload, warnings, e.err = event.Decode(e.Name, e.Data)
+		}
 		for _, w := range warnings {
 			e.c.raise(fail(codeDecode, e.Name+": "+w.String()))
 		}
 	}
 	return e.payload, e.err
+}
+
+// trim cuts off what a server may have put behind the payload (see wire.Message),
+// and reports whether there was something.
+func (e *Event) trim() bool {
+	if e.trimmed {
+		return false
+	}
+	e.trimmed = true
+	before := len(e.Data)
+	e.Data = wire.Trim(e.Data)
+	return len(e.Data) < before
 }
 
 // StateChange tells of a new state.
@@ -95,7 +112,8 @@ type dispatcher struct {
 	mu        sync.Mutex // never held together with conn.mu in the other order
 	observers map[string][]*observer
 	queue     []item
-	bytes     int // held by the payloads in queue
+	waiting   int // events that have not been delivered yet
+	bytes     int // held by their payloads
 	dropped   int // events since the queue was full
 	wake      chan struct{}
 	ended     bool   // the last item is in the queue
@@ -154,14 +172,19 @@ func (d *dispatcher) observe(name string, call func(any)) (unsubscribe func()) {
 func (d *dispatcher) enqueueEvent(o *session.Output) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.queue) >= d.conn.opts.EventQueue || d.bytes+len(o.Data) > d.conn.opts.MaxReceive && d.bytes > 0 {
+	if d.waiting >= d.conn.opts.EventQueue || d.bytes+len(o.Data) > d.conn.opts.MaxReceive && d.bytes > 0 {
 		d.dropped++
 		d.conn.stats.Dropped++
 		return
 	}
 	d.reportDropped()
-	d.bytes += len(o.Data)
-	d.push(item{name: o.Event.Name, seq: o.Seq, data: append([]byte(nil), o.Data...)})
+	data := append([]byte{}, o.Data...)
+	if len(data) == 0 {
+		data = []byte("null") // an event without d
+	}
+	d.waiting++
+	d.bytes += len(data)
+	d.push(item{name: o.Event.Name, seq: o.Seq, data: data})
 }
 
 // reportDropped tells, where the missing events would have been, how many are
@@ -170,7 +193,7 @@ func (d *dispatcher) reportDropped() {
 	if d.dropped == 0 {
 		return
 	}
-	text := fmt.Sprintf("%d events were dropped, as %d wait for the observers", d.dropped, len(d.queue))
+	text := fmt.Sprintf("%d events were dropped, as %d wait for the observers", d.dropped, d.waiting)
 	if d.calling != "" {
 		text += "; one of " + d.calling + " is slow"
 	}
@@ -250,7 +273,6 @@ func (d *dispatcher) dispatch() {
 		d.mu.Lock()
 		// The two slices change places, so that neither is made anew.
 		batch, d.queue = d.queue, batch[:0]
-		d.bytes = 0
 		ended := d.ended
 		d.mu.Unlock()
 		for i := range batch {
@@ -293,6 +315,10 @@ func (d *dispatcher) deliver(i *item) {
 	}
 	d.mu.Lock()
 	d.calling = ""
+	if i.data != nil {
+		d.waiting--
+		d.bytes -= len(i.data)
+	}
 	d.mu.Unlock()
 }
 

@@ -145,7 +145,11 @@ func (h *Handle) ObserveEvents(fn func(*Event), names ...string) (unsubscribe fu
 		if name == "" || name[0] == ' ' {
 			continue // no event has such a name
 		}
-		stops = append(stops, h.observe(name, func(what any) { fn(what.(*Event)) }))
+		stops = append(stops, h.observe(name, func(what any) {
+			e := what.(*Event)
+			e.trim()
+			fn(e)
+		}))
 	}
 	return func() {
 		for _, stop := range stops {

@@ -49,7 +49,7 @@ var control = map[string]func(arguments) any{
 	"unobserve": func(a arguments) any {
 		return with(a, func(c *core) any { c.kinds.Unobserve(a.string(1)); return nil })
 	},
-	"kind":   func(a arguments) any { return with(a, func(c *core) any { return c.kinds.Kind(a.int(1)).Name }) },
+	"kind":   kind,
 	"send":   send,
 	"cancel": cancel,
 	"close": func(a arguments) any {
@@ -98,6 +98,16 @@ func open(a arguments) any {
 	}
 	cores = append(cores, c)
 	return len(cores)
+}
+
+// kind(handle, id) returns the name of a kind of event.
+func kind(a arguments) any {
+	return with(a, func(c *core) any {
+		if id := a.int(1); 1 <= id && id <= c.kinds.Len() {
+			return c.kinds.Kind(id).Name
+		}
+		return safejs.Undefined()
+	})
 }
 
 // send(handle, op, payload, now) returns the ID of the send, or an error.

@@ -88,7 +88,7 @@ func seqAddress(handle int32) int32 {
 //go:wasmexport received
 func received(handle, conn, n, binary int32, now float64) int32 {
 	c := find(handle)
-	if c == nil || int(n) > len(input) {
+	if c == nil || uint(n) > uint(len(input)) {
 		return 0
 	}
 	c.s.Received(ms(now), session.Conn(conn), input[:n], binary != 0)
@@ -139,7 +139,7 @@ func opened(handle, conn int32, now float64) {
 //
 //go:wasmexport closed
 func closed(handle, conn, code, reason, cause int32, now float64) {
-	if c := find(handle); c != nil && int(reason+cause) <= len(input) {
+	if c := find(handle); c != nil && reason >= 0 && cause >= 0 && int(reason)+int(cause) <= len(input) {
 		c.s.Closed(ms(now), session.Conn(conn), session.CloseCode(code), string(input[:reason]), string(input[reason:reason+cause]))
 	}
 }

@@ -1,0 +1,201 @@
+//go:build js && wasm
+
+package jsbridge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/hack-pad/safejs"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+)
+
+// call calls a control function as JavaScript does.
+func call(t testing.TB, name string, args ...any) any {
+	t.Helper()
+	values := make(arguments, len(args))
+	for i, a := range args {
+		v, err := safejs.ValueOf(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[i] = v
+	}
+	return control[name](values)
+}
+
+func put(text string) int32 {
+	buffer(int32(max(2*tailAt, len(text))))
+	return int32(copy(input, text))
+}
+
+// data is what the record points to.
+func data() string {
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(uintptr(record.data))), record.size))
+}
+
+// outputs takes all outputs, as "kind data".
+func outputs(handle, first int32) (all []string) {
+	for kind := first; kind != 0 && kind != outputNone; kind = next(handle) {
+		all = append(all, fmt.Sprintf("%d %s", kind, data()))
+	}
+	return all
+}
+
+// ready opens a handle and brings it to Ready, playing JavaScript's part.
+func ready(t testing.TB) int32 {
+	t.Helper()
+	handle, ok := call(t, "open", map[string]any{"url": "wss://x.test/", "identify": `{"token":"secret"}`, "transports": "json", "seed": 1}).(int)
+	if !ok {
+		t.Fatal("open failed")
+	}
+	h := int32(handle)
+	call(t, "start", handle, 1000.0)
+	out := outputs(h, next(h))
+	if len(out) != 2 || out[1] != `1 wss://x.test/?v=9&encoding=json` || !strings.Contains(out[0], `"dialing"`) {
+		t.Fatalf("start: %q", out)
+	}
+	opened(h, 1, 1001)
+	outputs(h, next(h))
+	out = outputs(h, received(h, 1, put(`{"op":10,"d":{"heartbeat_interval":30000}}`), 0, 1002))
+	if len(out) != 2 || out[1] != `2 {"op":2,"d":{"token":"secret"}}` {
+		t.Fatalf("hello: %q", out)
+	}
+	out = outputs(h, received(h, 1, put(`{"op":0,"t":"READY","s":0,"d":{"session_id":"abc"}}`), 0, 1003))
+	if len(out) != 2 || out[0] != `5 {"state":"ready","resumed":false}` {
+		t.Fatalf("ready: %q", out)
+	}
+	return h
+}
+
+func message(name string, seq int) string {
+	return fmt.Sprintf(`{"op":0,"t":%q,"d":{"content":%q},"s":%d}`, name, strings.Repeat("x", 300), seq)
+}
+
+// ends puts the two ends of a message where glance finds them, as core.ts does.
+func ends(msg string) (head, tail int32) {
+	put("")
+	i := strings.IndexByte(msg[1:], '{') + 2
+	j := strings.LastIndexByte(msg, ',')
+	copy(input, msg[:i])
+	copy(input[tailAt:], msg[j:])
+	return int32(i), int32(len(msg) - j)
+}
+
+func TestHotPath(t *testing.T) {
+	h := ready(t)
+	call(t, "observe", int(h), "WANTED")
+	head, tail := ends(message("OTHER", 5))
+	if r := glance(h, 1, head, tail); r&7 != int32(session.GlancedUnobserved) {
+		t.Fatalf("unobserved: %d", r)
+	}
+	head, tail = ends(message("WANTED", 6))
+	r := glance(h, 1, head, tail)
+	if r&7 != int32(session.GlancedPayload) || call(t, "kind", int(h), int(r>>3)) != "WANTED" {
+		t.Fatalf("observed: %d", r)
+	}
+	if find(h).seq != 6 {
+		t.Fatalf("seq in memory is %v", find(h).seq)
+	}
+	if out := outputs(h, received(h, 1, put(message("WANTED", 7)), 0, 1004)); len(out) != 1 || out[0] != "4 "+message("WANTED", 7) {
+		t.Fatalf("received: %q", out)
+	}
+	if record.frame != 1 {
+		t.Fatal("the message is the frame, and JavaScript should be told so")
+	}
+	outputs(h, received(h, 1, put(`{"op":1}`), 0, 1005))
+	if _, ok := call(t, "snapshot", int(h)).(map[string]any); !ok {
+		t.Fatal("no snapshot")
+	}
+	call(t, "close", int(h), 1006.0, true)
+	out := outputs(h, next(h))
+	if last := out[len(out)-1]; last != `5 {"state":"closed"}` {
+		t.Fatalf("close: %q", out)
+	}
+	call(t, "release", int(h))
+}
+
+// TestNothingIsAllocated is the promise of the hot path.
+func TestNothingIsAllocated(t *testing.T) {
+	h := ready(t)
+	defer call(t, "release", int(h))
+	call(t, "observe", int(h), "WANTED")
+	for _, name := range []string{"WANTED", "OTHER"} {
+		msg := message(name, 9)
+		head, tail := ends(msg)
+		glance(h, 1, head, tail)
+		if n := testing.AllocsPerRun(1000, func() { glance(h, 1, head, tail) }); n != 0 {
+			t.Errorf("a glance at %s allocates %v times", name, n)
+		}
+		size := put(msg)
+		received(h, 1, size, 0, 2000)
+		if n := testing.AllocsPerRun(1000, func() {
+			received(h, 1, size, 0, 2000)
+			for next(h) != 0 {
+			}
+		}); n != 0 {
+			t.Errorf("receiving %s allocates %v times", name, n)
+		}
+	}
+}
+
+// TestBadCalls: a mistake on the other side is harmless.
+func TestBadCalls(t *testing.T) {
+	for _, h := range []int32{-1, 0, 999} {
+		received(h, 1, put("{}"), 0, 0)
+		glance(h, 1, 10, 10)
+		opened(h, 1, 0)
+		closed(h, 1, 1000, 0, 0, 0)
+		tick(h, 0)
+		wake(h, 0)
+		if next(h) != 0 || deadline(h) != -1 || seqAddress(h) != 0 {
+			t.Errorf("handle %d exists", h)
+		}
+		if e, ok := call(t, "send", int(h), 3, "{}", 0.0).(map[string]any); !ok || e["code"] != "closed" {
+			t.Errorf("send on handle %d: %v", h, e)
+		}
+	}
+	h := ready(t)
+	defer call(t, "release", int(h))
+	if received(h, 1, 1<<30, 0, 0) != 0 || glance(h, 1, tailAt+1, 0) != 0 || glance(h, 1, -1, -1) != 0 {
+		t.Error("sizes are not checked")
+	}
+	closed(h, 1, 1000, 1<<30, 0, 0)
+	closed(h, 1, 1000, -5, 3, 0)
+	for name, args := range map[string][]any{"open": {"text"}, "observe": {int(h)}, "send": {}, "kind": {int(h), 99}, "cancel": {int(h), "x"}} {
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					t.Errorf("%s panics on bad arguments: %v", name, p)
+				}
+			}()
+			call(t, name, args...)
+		}()
+	}
+	for config, code := range map[string]string{"http://x": "invalid_url", "": "invalid_url"} {
+		if e, ok := call(t, "open", map[string]any{"url": config}).(map[string]any); !ok || e["code"] != code {
+			t.Errorf("open(%q): %v", config, e)
+		}
+	}
+	if e, ok := call(t, "open", map[string]any{"url": "ws://x", "transports": "json/gzip"}).(map[string]any); !ok || e["code"] != "invalid_option" {
+		t.Errorf("open with gzip: %v", e)
+	}
+}
+
+// TestHandlesAreReused: a page that opens and closes for ever needs no more
+// memory for it.
+func TestHandlesAreReused(t *testing.T) {
+	before := len(cores)
+	for range 1000 {
+		h := ready(t)
+		call(t, "close", int(h), 2000.0, false)
+		outputs(h, next(h))
+		call(t, "release", int(h))
+	}
+	if n := len(cores); n > before+1 {
+		t.Fatalf("%d handles for one at a time", n-before)
+	}
+}
