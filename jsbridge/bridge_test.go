@@ -34,7 +34,7 @@ func put(text string) int32 {
 
 // data is what the record points to.
 func data() string {
-	return string(unsafe.Slice((*byte)(unsafe.Pointer(uintptr(record.data))), record.size))
+	return string(unsafe.Slice((*byte)(unsafe.Add(nil, record.data)), record.size))
 }
 
 // outputs takes all outputs, as "kind data".

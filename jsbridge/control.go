@@ -76,7 +76,7 @@ func open(a arguments) any {
 		Kinds:      &c.kinds,
 	}
 	if id := cfg.string("sessionId"); id != "" {
-		config.Restore = &session.Snapshot{ID: id, Seq: int64(cfg.float("seq")), ResumeURL: cfg.string("resumeUrl")}
+		config.Restore = &session.Snapshot{ID: id, Seq: int64(cfg.float("seq")), ResumeURL: cfg.string("resumeUrl"), Standing: cfg.string("standing")}
 	}
 	for _, t := range splitWords(cfg.string("transports")) {
 		transport, ok := wire.ParseTransport(t)
@@ -128,14 +128,14 @@ func cancel(a arguments) any {
 	})
 }
 
-// snapshot(handle) returns the session as text {id, seq, resumeUrl}, or null.
+// snapshot(handle) returns the session as {id, seq, resumeUrl, standing}, or null.
 func snapshot(a arguments) any {
 	return with(a, func(c *core) any {
 		snap, ok := c.s.Snapshot()
 		if !ok {
 			return safejs.Null()
 		}
-		return map[string]any{"id": snap.ID, "seq": float64(snap.Seq), "resumeUrl": snap.ResumeURL}
+		return map[string]any{"id": snap.ID, "seq": float64(snap.Seq), "resumeUrl": snap.ResumeURL, "standing": snap.Standing}
 	})
 }
 

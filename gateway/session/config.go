@@ -66,6 +66,10 @@ type Snapshot struct {
 	Seq int64 `json:"seq"`
 	// ResumeURL that READY gave; may be empty.
 	ResumeURL string `json:"resumeUrl,omitempty"`
+	// Standing is what the session has been told and a new one in its place will
+	// be told again: presence, voice channels, guild subscriptions. It is text for
+	// the session alone to read; may be empty.
+	Standing string `json:"standing,omitempty"`
 }
 
 // Config is what a session is made with. Zero values mean the defaults.
@@ -142,16 +146,7 @@ func (c *Config) check() *Error {
 }
 
 // token reads the token out of an Identify or Resume payload.
-func token(payload []byte) (token string) {
-	wire.Members(payload, func(key, value []byte) bool {
-		if string(key) == "token" {
-			token, _ = wire.String(value)
-			return false
-		}
-		return true
-	})
-	return token
-}
+func token(payload []byte) string { return text(member(payload, "token")) }
 
 // checkURL refuses what cannot be the URL of a gateway.
 func checkURL(u string) *Error {

@@ -194,7 +194,7 @@ func (s *Session) flush(now time.Duration) {
 	n := 0
 	for ; n < len(s.queue) && s.limit.userMay(now); n++ {
 		s.write(now, s.queue[n].msg)
-		s.emit(Output{Kind: OutputSent, ID: s.queue[n].id})
+		s.sent(s.queue[n].id, nil)
 	}
 	s.queue = append(s.queue[:0], s.queue[n:]...)
 	if len(s.queue) > 0 {
@@ -205,7 +205,7 @@ func (s *Session) flush(now time.Duration) {
 // settle fails all that waits to be sent.
 func (s *Session) settle(err *Error) {
 	for _, p := range s.queue {
-		s.emit(Output{Kind: OutputSent, ID: p.id, Err: err})
+		s.sent(p.id, err)
 	}
 	s.queue = s.queue[:0]
 	s.set(timerQueue, never)

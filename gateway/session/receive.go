@@ -137,6 +137,11 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) {
 	gap := s.lost
 	s.lost = nil
 	s.becomeReady(now, false)
+	s.standing.messages(s.cfg.MaxMessage-len(`{"op":37,"d":}`), func(op int, d []byte) {
+		if msg, err := s.encode(op, d); err == nil {
+			_ = s.submit(now, pending{op: op, msg: msg})
+		}
+	})
 	if gap != nil {
 		gap.ReconnectedAt = now
 		s.emit(Output{Kind: OutputGap, Gap: gap})

@@ -73,6 +73,7 @@ type Session struct {
 	snap     Snapshot
 	live     bool // snap is that of a session that may be resumed
 	lost     *Gap // the session before, while there is no new one
+	standing standing
 	readyAt  time.Duration
 	goneAt   time.Duration // when a Ready session was last heard
 	wasReady bool
@@ -108,6 +109,7 @@ func New(cfg Config) (*Session, error) {
 	s.setIdentify(cfg.Identify)
 	if r := cfg.Restore; r != nil {
 		s.snap, s.live = *r, true
+		s.standing.restore(r.Standing)
 	}
 	return s, nil
 }
@@ -118,7 +120,11 @@ func (s *Session) State() State { return s.state }
 // Snapshot returns what it takes to resume the session elsewhere; ok is false
 // if there is no session to resume. It stays valid after a close that kept the
 // session.
-func (s *Session) Snapshot() (snap Snapshot, ok bool) { return s.snap, s.live }
+func (s *Session) Snapshot() (snap Snapshot, ok bool) {
+	snap = s.snap
+	snap.Standing = s.standing.text()
+	return snap, s.live
+}
 
 // Seq returns the highest sequence number received, -1 if there is none.
 func (s *Session) Seq() int64 { return s.snap.Seq }
@@ -319,6 +325,11 @@ func (s *Session) Send(now time.Duration, op int, d []byte) (SendID, error) {
 		return fail(ErrClosed, "cannot send: the handle is closed")
 	case err != nil:
 		return fail(ErrInvalidPayload, "the payload of opcode "+strconv.Itoa(op)+" is not valid JSON")
+	case len(msg) > s.cfg.MaxMessage && s.state == StateReady:
+		if parts := split(op, d, s.cfg.MaxMessage); len(parts) > 1 {
+			return s.sendParts(now, op, parts)
+		}
+		fallthrough
 	case len(msg) > s.cfg.MaxMessage:
 		return fail(ErrMessageTooLarge, "the message has "+strconv.Itoa(len(msg))+" bytes and the server takes "+strconv.Itoa(s.cfg.MaxMessage)+"; send less at once")
 	case auth && (s.state == StateIdentifying || s.state == StateResuming || s.state == StateReady):
@@ -348,13 +359,62 @@ func (s *Session) Send(now time.Duration, op int, d []byte) (SendID, error) {
 			return fail(ErrQueueFull, "too many heartbeats")
 		}
 		s.write(now, msg)
-	case len(s.queue) == 0 && s.limit.userMay(now):
-		s.write(now, msg)
 	default:
-		return s.enqueue(now, pending{id, op, msg})
+		if err := s.submit(now, pending{id, op, msg}); err != nil {
+			return 0, err
+		}
+		if s.standing.note(op, d) {
+			s.emit(Output{Kind: OutputSession})
+		}
+		return id, nil
 	}
 	s.emit(Output{Kind: OutputSent, ID: id})
 	return id, nil
+}
+
+// submit sends a message, now or when the rate limit lets it through.
+func (s *Session) submit(now time.Duration, p pending) error {
+	if len(s.queue) == 0 && s.limit.userMay(now) {
+		s.write(now, p.msg)
+		s.sent(p.id, nil)
+		return nil
+	}
+	return s.enqueue(now, p)
+}
+
+// sendParts sends a message in parts. The last one settles the send.
+func (s *Session) sendParts(now time.Duration, op int, parts [][]byte) (SendID, error) {
+	if len(s.queue)+len(parts) > s.cfg.Queue {
+		return 0, &Error{Code: ErrQueueFull, Message: "cannot send: the message has to be sent in " + strconv.Itoa(len(parts)) + " parts, for which the queue has no room"}
+	}
+	var id SendID
+	for i, d := range parts {
+		part := d
+		if i == len(parts)-1 {
+			s.lastID++
+			id = s.lastID
+		}
+		msg, err := s.encode(op, part)
+		if err == nil && len(msg) > s.cfg.MaxMessage {
+			err = &Error{Code: ErrMessageTooLarge, Message: "a part of the message has " + strconv.Itoa(len(msg)) + " bytes and the server takes " + strconv.Itoa(s.cfg.MaxMessage) + "; subscribe to less of one guild"}
+		}
+		if err == nil {
+			err = s.submit(now, pending{id, op, msg})
+		}
+		if err != nil {
+			return 0, err
+		}
+		s.standing.note(op, part)
+	}
+	s.emit(Output{Kind: OutputSession})
+	return id, nil
+}
+
+// sent settles a send; those that nobody asked for have no ID.
+func (s *Session) sent(id SendID, err *Error) {
+	if id != 0 {
+		s.emit(Output{Kind: OutputSent, ID: id, Err: err})
+	}
 }
 
 // Cancel takes back a send that still waits. It reports whether it did; the
@@ -363,7 +423,7 @@ func (s *Session) Cancel(id SendID, err *Error) bool {
 	for i, p := range s.queue {
 		if p.id == id {
 			s.queue = append(s.queue[:i], s.queue[i+1:]...)
-			s.emit(Output{Kind: OutputSent, ID: id, Err: err})
+			s.sent(id, err)
 			return true
 		}
 	}
@@ -372,22 +432,22 @@ func (s *Session) Cancel(id SendID, err *Error) bool {
 
 // enqueue puts a send behind those that wait for the rate limit. A presence
 // update takes the place of one that waits: only the last one counts.
-func (s *Session) enqueue(now time.Duration, p pending) (SendID, error) {
+func (s *Session) enqueue(now time.Duration, p pending) error {
 	if p.op == opPresence {
 		for i := range s.queue {
 			if s.queue[i].op == opPresence {
-				s.emit(Output{Kind: OutputSent, ID: s.queue[i].id})
+				s.sent(s.queue[i].id, nil)
 				s.queue[i] = p
-				return p.id, nil
+				return nil
 			}
 		}
 	}
-	if len(s.queue) >= s.cfg.Queue {
-		return 0, &Error{Code: ErrQueueFull, Message: "cannot send: " + strconv.Itoa(len(s.queue)) + " messages wait for the rate limit (" + strconv.Itoa(RateLimit) + " a minute); send less often"}
+	if len(s.queue) >= s.cfg.Queue && p.id != 0 {
+		return &Error{Code: ErrQueueFull, Message: "cannot send: " + strconv.Itoa(len(s.queue)) + " messages wait for the rate limit (" + strconv.Itoa(RateLimit) + " a minute); send less often"}
 	}
 	s.queue = append(s.queue, p)
 	s.set(timerQueue, s.limit.userNext(now))
-	return p.id, nil
+	return nil
 }
 
 // is reports whether an input belongs to the present connection.

@@ -125,6 +125,31 @@ func Members(obj []byte, visit func(key, value []byte) bool) bool {
 	return i < len(obj)
 }
 
+// Elements calls visit with each element of the JSON array, in order, until visit
+// returns false. It reports whether the array was well-formed up to where it
+// looked.
+func Elements(array []byte, visit func(value []byte) bool) bool {
+	i := skipSpace(array, 0)
+	if i >= len(array) || array[i] != '[' {
+		return false
+	}
+	for i = skipSpace(array, i+1); i < len(array) && array[i] != ']'; {
+		end := skipValue(array, i)
+		if end <= i {
+			return false
+		}
+		if !visit(array[i:end]) {
+			return true
+		}
+		if i = skipSpace(array, end); i < len(array) && array[i] == ',' {
+			i = skipSpace(array, i+1)
+		} else if i >= len(array) || array[i] != ']' {
+			return false
+		}
+	}
+	return i < len(array)
+}
+
 // scanKey reads the key that starts at i and returns it with the index of its
 // value, or -1.
 func scanKey(b []byte, i int) (key []byte, value int) {

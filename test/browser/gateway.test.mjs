@@ -290,6 +290,39 @@ for (const host of ["worker", "main"]) {
       await t.close();
     });
 
+    it("notices within seconds that a connection is dead when the network comes back", async () => {
+      const slow = await gateway("-profile", "documented"); // heartbeats every 41 s: no help from those
+      const t = await loaded(host);
+      const r = await t.run(
+        async (url, http, token) => {
+          const control = (action) => fetch(`${http}/control`, { method: "POST", body: JSON.stringify(action) });
+          const beats = async () => (await (await control({ action: "counters" })).json()).heartbeats;
+          const out = {};
+          const states = [];
+          const handle = await g.connect(url, { token, setup: (h) => h.observeState((s) => states.push(s.state)) });
+          // A live connection answers the probe and stays.
+          const before = await beats();
+          dispatchEvent(new Event("online"));
+          await until("the answer to a probe", () => handle.latency > 0);
+          out.probes = (await beats()) - before;
+          out.alive = states.at(-1);
+          // A dead one is replaced.
+          await control({ action: "freeze", on: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+          await until("a new connection, long before the next heartbeat", () => states.filter((s) => s === "ready").length === 2);
+          await handle.close();
+          return out;
+        },
+        slow.url,
+        slow.http,
+        slow.token,
+      );
+      assert.equal(r.alive, "ready");
+      assert.equal(r.probes, 1);
+      await t.close();
+      slow.stop();
+    });
+
     it("survives malformed and extreme events, and keeps every digit", async () => {
       const t = await loaded(host);
       const r = await t.run(
@@ -538,6 +571,27 @@ describe("loading", () => {
       }
     }
     odd.stop();
+  });
+
+  it("refuses ws:// on a page loaded over https, but not to the machine itself", async () => {
+    const p = await b.newPage();
+    await p.setRequestInterception(true);
+    p.on("request", async (request) => {
+      const { pathname, host } = new URL(request.url());
+      if (host !== "app.test") return request.continue();
+      if (pathname === "/") return request.respond({ contentType: "text/html", body: BLANK });
+      const response = await fetch(site.url + pathname);
+      request.respond({ status: response.status, contentType: response.headers.get("content-type"), body: Buffer.from(await response.arrayBuffer()) });
+    });
+    await p.goto("https://app.test/");
+    const errors = await p.evaluate(async () => {
+      const g = await import("/dist/index.js");
+      const code = (url) => g.connect(url, { token: "x", attempts: 1 }).catch((e) => `${e.code}: ${e.message}`);
+      return [await code("ws://gateway.test/"), await code("ws://127.0.0.1:1/")];
+    });
+    assert.match(errors[0], /^invalid_url: .*https.*wss:/);
+    assert.match(errors[1], /^(dial_failed|load_failed)/);
+    await p.close();
   });
 
   it("says what is missing, and can be tried again", async () => {

@@ -19,12 +19,13 @@ if (!CHROMIUM) throw new Error("no Chromium found: ./build.sh test installs it, 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 /** Starts Chromium; it is closed, and its profile removed, by close(). */
-export async function browser({ args = [], headless = true, env = {} } = {}) {
+export async function browser({ args = [], headless = true, env = {}, ignoreDefaultArgs = [] } = {}) {
   const profile = mkdtempSync(join(tmpdir(), "gateway-test-"));
   const b = await puppeteer.launch({
     executablePath: CHROMIUM,
     headless,
     userDataDir: profile,
+    ignoreDefaultArgs,
     args: [...FLAGS, ...args],
     env: { ...process.env, ...env },
     protocolTimeout: 600_000,

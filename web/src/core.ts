@@ -283,6 +283,7 @@ export class Core implements Host {
       sessionId: last?.id ?? "",
       seq: last?.seq ?? -1,
       resumeUrl: last?.resumeUrl ?? "",
+      standing: last?.standing ?? "",
     });
     if (typeof handle !== "number") {
       this.#end(slot, { ...tidy(handle), fatal: true });

@@ -48,7 +48,7 @@ export interface SpawnOptions {
   /** Tries before the first READY after which connecting fails; 3 by default, Infinity for ever. */
   attempts?: number | undefined;
   /** A session to resume instead of beginning a new one. */
-  session?: Session | null | undefined;
+  session?: (Pick<Session, "id" | "seq"> & Partial<Session>) | null | undefined;
   /** Observers that are there from the beginning and miss nothing, READY included, by the names of events. */
   observe?: Readonly<Record<string, Observer<never>>> | undefined;
   /** Called with the handle before it connects; whatever it subscribes to misses nothing. */
@@ -246,7 +246,7 @@ function configure(url: string | URL, o: SpawnOptions, identify: Identify | null
     maxReceiveSize: number("maxReceiveSize", 4096, 1 << 29),
     queueSize: number("queueSize", 1, 1 << 16),
     attempts: attempts === Infinity ? -1 : attempts,
-    session: session && { id: session.id, seq: session.seq, resumeUrl: session.resumeUrl ?? "" },
+    session: session && { id: session.id, seq: session.seq, resumeUrl: session.resumeUrl ?? "", standing: session.standing ?? "" },
   };
 }
 

@@ -26,6 +26,11 @@ export interface Session {
   seq: number;
   /** Where READY said to resume; may be empty. */
   resumeUrl: string;
+  /**
+   * What the session has been told and a new one in its place will be told
+   * again: presence, voice channels, guild subscriptions. Text for the core alone.
+   */
+  standing: string;
 }
 
 /** The states of a connection. */

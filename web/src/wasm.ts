@@ -2,7 +2,7 @@
 
 import { makeGo } from "wasm_exec";
 import { describe, fail } from "./errors.js";
-import type { WasmSource } from "./protocol.js";
+import type { Session, WasmSource } from "./protocol.js";
 
 /** The functions of jsbridge/hot.go. */
 export interface Exports {
@@ -39,7 +39,7 @@ export interface Control {
   send(handle: number, op: number, payload: string, now: number): number | Failure;
   cancel(handle: number, id: number): boolean;
   close(handle: number, now: number, keep: boolean): void;
-  snapshot(handle: number): { id: string; seq: number; resumeUrl: string } | null;
+  snapshot(handle: number): Session | null;
   counts(handle: number): Record<string, number>;
   queued(handle: number): number;
   release(handle: number): void;
