@@ -53,8 +53,10 @@ const (
 	drainAfterOp7     = 2 * time.Second // in which the server may still send, and close
 
 	maxResumes  = 3
-	maxRejected = 3 // closes with 4000 or 4002 straight after Identify
-	maxInvalid  = 5 // op 9 in a row on one connection
+	maxRefusals = 2
+	freshFor    = time.Minute // a session gone for so long a server that resumes would still know
+	maxRejected = 3           // closes with 4000 or 4002 straight after Identify
+	maxInvalid  = 5           // op 9 in a row on one connection
 )
 
 // Snapshot is what it takes to resume a session on another connection, in

@@ -21,7 +21,7 @@ func (s *Session) dial(now time.Duration) {
 	s.reconnectIn, s.reconnectAt = never, 0
 	s.stopTimers()
 	url := s.cfg.URL
-	if s.onResumeHost = s.live && !s.badHost && s.snap.ResumeURL != ""; s.onResumeHost {
+	if s.onResumeHost = s.live && !s.badHost && s.resumable() && s.snap.ResumeURL != ""; s.onResumeHost {
 		url = s.snap.ResumeURL
 	}
 	s.enter(StateDialing)
@@ -91,6 +91,9 @@ func (s *Session) hello(now time.Duration, d []byte) {
 	s.limit.reset(s.interval)
 	s.refused = 0
 	s.set(timerBeat, now+s.between(0, s.interval))
+	if s.live && !s.resumable() {
+		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server does not resume sessions"})
+	}
 	switch {
 	case s.live && s.token != "":
 		s.sendResume(now)
@@ -282,6 +285,13 @@ func (s *Session) backoff(now time.Duration, cause *Error, delay time.Duration) 
 	s.state = StateBackoff
 	s.set(timerRetry, now+delay)
 	s.emit(Output{Kind: OutputState, State: StateBackoff, Err: cause, RetryAt: now + delay})
+}
+
+// resumable reports whether a Resume is worth the try. Some servers, Spacebar
+// among them, know no Resume at all: one that has refused fresh sessions only is
+// not asked again, which saves the seconds that its refusal would cost.
+func (s *Session) resumable() bool {
+	return s.refusals < maxRefusals || len(s.identify) == 0
 }
 
 // resumeAgain counts a resume that failed and reports whether to try another.

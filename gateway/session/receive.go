@@ -79,6 +79,7 @@ func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf b
 	case kind.role == roleResumed:
 		s.snap.Seq = max(s.snap.Seq, m.Seq)
 		if s.state == StateResuming {
+			s.refusals = 0
 			s.becomeReady(now, true)
 		}
 	default:
@@ -195,6 +196,9 @@ func (s *Session) invalidSession(now time.Duration, resumable bool) {
 	s.settle(&Error{Code: ErrDisconnected, Message: "the session was ended before the message was sent"})
 	if s.state == StateReady {
 		s.goneAt = now
+	}
+	if s.state == StateResuming && s.sentAuth && !resumable && now-s.goneAt < freshFor {
+		s.refusals++
 	}
 	failed := s.state == StateResuming && !s.resumeAgain()
 	if resumable && s.live && s.token != "" && !failed {

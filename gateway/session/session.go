@@ -82,6 +82,7 @@ type Session struct {
 	attempts   int // dials, for the back-off
 	failures   int // connections before the first Ready
 	resumes    int // resumes
+	refusals   int // of fresh sessions, with no resume that worked
 	badHost    bool
 	rejections int // 4000 or 4002 straight after Identify
 	invalids   int // op 9 on this connection

@@ -382,3 +382,25 @@ func TestCompressedReconnect(t *testing.T) {
 		})
 	}
 }
+
+// Spacebar knows no Resume. Asking costs seconds each time, so after two refusals
+// it is not asked any more; a server that resumes always is.
+func TestServersThatCannotResumeAreNotAskedForEver(t *testing.T) {
+	for _, profile := range []fakegateway.Profile{fakegateway.Spacebar, fakegateway.Documented} {
+		w := world(t, fakegateway.Options{Profile: profile, Interval: 3 * time.Second})
+		ready(t, w)
+		for range 6 {
+			w.Client.Break(true)
+			w.Run(5 * time.Second)
+			reach(t, w, session.StateReady, time.Minute)
+			w.Run(40 * time.Second)
+		}
+		resumes, gaps := 6, 0
+		if profile == fakegateway.Spacebar {
+			resumes, gaps = 2, 6
+		}
+		if n := count(w, 6); n != resumes || len(w.Client.Gaps) != gaps {
+			t.Errorf("%v: %d Resumes, want %d; %d gaps, want %d", profile, n, resumes, len(w.Client.Gaps), gaps)
+		}
+	}
+}
