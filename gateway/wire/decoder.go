@@ -74,6 +74,8 @@ type Decoder struct {
 
 	out   output
 	value valueScanner // how far the pending message was scanned
+	edge  bool         // the frame ended at a boundary of the stream
+	held  int          // of the pending bytes, what had come when one last did
 	look  lookState
 
 	zlib *zlibReader
@@ -108,7 +110,7 @@ func NewDecoder(enc Encoding, comp Compression, limits Limits) *Decoder {
 func (d *Decoder) Reset() {
 	d.in, d.more, d.err = nil, false, nil
 	d.look = lookNot
-	d.value = valueScanner{}
+	d.value, d.held = valueScanner{}, 0
 	d.out.reset()
 	d.out.max = d.limits.MaxMessage
 	switch d.comp {
@@ -233,6 +235,7 @@ func (d *Decoder) stream() ([]byte, error) {
 			return nil, err
 		}
 		d.in, d.more = d.in[i:], p == full
+		d.edge = len(d.in) == 0 && (p == flushed || p == ended || d.comp == Zstd && d.zstd.between())
 		size := o.pos - o.start
 		switch {
 		case size == 0:
@@ -249,6 +252,9 @@ func (d *Decoder) stream() ([]byte, error) {
 		case o.buf[o.pos-1] != '}' && p == needInput:
 			// No object ends here, so no message that counts does. This spares
 			// scanning a large message that comes in many frames.
+			if d.edge {
+				d.held = size
+			}
 		case p == needInput:
 			d.look = lookValue
 		case o.buf[o.start] == '{' && o.buf[o.pos-1] == '}' && len(d.in) == 0 && d.value.pos == 0:
@@ -288,6 +294,14 @@ func (d *Decoder) scan() ([]byte, error) {
 	}
 	if end < 0 {
 		d.look = lookNot
+		if d.edge {
+			if 0 < d.held && d.held < len(pending) && d.whole(pending[d.held:]) {
+				// What came before was no message, and will not become one.
+				d.look = lookEnd
+				return d.take(o.start + d.held), nil
+			}
+			d.held = len(pending)
+		}
 		return nil, nil
 	}
 	if end > o.max {
@@ -296,12 +310,27 @@ func (d *Decoder) scan() ([]byte, error) {
 	return d.take(o.start + end), nil
 }
 
+// whole reports whether b is exactly one message. It is asked of a frame that
+// comes while the message before it is not complete: a server that sends
+// something which is not JSON must not make everything behind it part of that.
+func (d *Decoder) whole(b []byte) bool {
+	var v valueScanner
+	if d.enc == ETF {
+		if b[0] != etfVersion {
+			return false
+		}
+		end, err := v.etf(b)
+		return err == nil && end == len(b)
+	}
+	return b[0] == '{' && v.json(b) == len(b)
+}
+
 // take hands out the pending bytes up to end.
 func (d *Decoder) take(end int) []byte {
 	if end == d.out.pos {
 		d.look = lookNot
 	}
-	d.value = valueScanner{}
+	d.value, d.held = valueScanner{}, 0
 	return d.out.take(end)
 }
 

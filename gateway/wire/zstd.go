@@ -76,6 +76,11 @@ func (z *zstdReader) reset(maxWindow int) {
 	z.expect(zstdMagic, 4)
 }
 
+// between reports whether the stream stands between two blocks or frames.
+func (z *zstdReader) between() bool {
+	return z.have == 0 && (z.part == zstdBlockHeader || z.part == zstdMagic)
+}
+
 // expect begins to collect n bytes.
 func (z *zstdReader) expect(part zstdPart, n int) {
 	z.part, z.have, z.want = part, 0, n

@@ -162,6 +162,9 @@ func (e *Engine) Faults() Faults { return e.faults }
 // those of SetFaults; after those already planned.
 func (e *Engine) Plan(f ...Faults) { e.plan = append(e.plan, f...) }
 
+// ClearPlan takes back what was planned and has not happened.
+func (e *Engine) ClearPlan() { e.plan = nil }
+
 // copies is how often an event reaches a connection.
 func (c *EngineConn) copies(ev event) int {
 	if !c.faults.Duplicate {

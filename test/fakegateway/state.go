@@ -117,3 +117,22 @@ func (c *EngineConn) State() ConnState {
 
 // Now is the time that the engine was last told.
 func (e *Engine) Now() time.Duration { return e.now }
+
+// SessionIDs returns the ids of the sessions that the server keeps, connected or
+// not.
+func (e *Engine) SessionIDs() (ids []string) {
+	for _, s := range e.sessions {
+		ids = append(ids, s.id)
+	}
+	return ids
+}
+
+// Identified returns the ids of the open connections that have a session.
+func (e *Engine) Identified() (ids []int) {
+	for _, c := range e.conns {
+		if !c.closed && c.sess != nil {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}

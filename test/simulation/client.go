@@ -14,10 +14,13 @@ type Client struct {
 	w     *World
 	S     *session.Session
 	Kinds *session.Kinds
-	wire  *wire
+	line  *line
 
-	// Asleep machines neither tick nor receive.
-	Asleep bool
+	// Fatal tells that a fatal close code has reached the session.
+	Fatal bool
+
+	asleep bool
+	inbox  []func() // what came while asleep
 	// Throttle is how late timers may be, as in a hidden page.
 	Throttle time.Duration
 	late     time.Duration
@@ -94,20 +97,20 @@ func (c *Client) Send(op int, d string) (id session.SendID, err error) {
 
 // Break cuts the present connection, if there is one.
 func (c *Client) Break(known bool) {
-	if c.wire != nil {
-		c.wire.Break(known)
+	if c.line != nil {
+		c.line.Break(known)
 	}
 }
 
 // Freeze holds the present connection.
 func (c *Client) Freeze(on bool) {
-	if c.wire != nil {
-		c.wire.Freeze(on)
+	if c.line != nil {
+		c.line.Freeze(on)
 	}
 }
 
 // Connected reports whether there is a connection, open or being opened.
-func (c *Client) Connected() bool { return c.wire != nil }
+func (c *Client) Connected() bool { return c.line != nil }
 
 func (c *Client) with(input func()) {
 	input()
@@ -124,20 +127,20 @@ func (c *Client) carryOut(o *session.Output) {
 	case session.OutputDial:
 		c.w.logf("client    dials %s", o.URL)
 		c.Dials = append(c.Dials, Dial{c.w.now, o.URL})
-		c.wire = c.w.dial(c, o.Conn, o.URL)
+		c.line = c.w.dial(c, o.Conn, o.URL)
 	case session.OutputWrite:
 		var m struct{ Op int }
 		_ = json.Unmarshal(o.Data, &m)
 		c.w.logf("client    sends op %d", m.Op)
 		c.Writes = append(c.Writes, Write{c.w.now, o.Conn, m.Op, string(o.Data)})
-		if c.wire != nil && c.wire.conn == o.Conn {
-			c.wire.send(append([]byte(nil), o.Data...), o.Binary)
+		if c.line != nil && c.line.conn == o.Conn {
+			c.line.send(append([]byte(nil), o.Data...), o.Binary)
 		}
 	case session.OutputClose:
 		c.w.logf("client    closes with %d", o.CloseCode)
-		if c.wire != nil {
-			c.wire.close(o.CloseCode)
-			c.wire = nil
+		if c.line != nil {
+			c.line.close(o.CloseCode)
+			c.line = nil
 		}
 	case session.OutputDispatch:
 		snap, _ := c.S.Snapshot()
@@ -159,7 +162,7 @@ func (c *Client) carryOut(o *session.Output) {
 
 func (c *Client) deadline() (time.Duration, bool) {
 	at, ok := c.S.Deadline()
-	if !ok || c.Asleep {
+	if !ok || c.asleep {
 		return 0, false
 	}
 	return max(at, c.late), true
@@ -174,33 +177,50 @@ func (c *Client) tick() {
 
 // The network's side. A machine that sleeps finds everything when it wakes.
 
-func (c *Client) opened(l *wire) {
+func (c *Client) opened(l *line) {
 	c.awake(l, func() { c.S.Opened(c.w.now, l.conn) })
 }
 
-func (c *Client) received(l *wire, data []byte, binary bool) {
+func (c *Client) received(l *line, data []byte, binary bool) {
 	c.awake(l, func() { c.S.Received(c.w.now, l.conn, data, binary) })
 }
 
-func (c *Client) closed(l *wire, code session.CloseCode, reason, cause string) {
+func (c *Client) closed(l *line, code session.CloseCode, reason, cause string) {
 	l.cut = true
 	c.awake(l, func() {
-		if c.wire == l {
-			c.wire = nil
+		if c.line == l {
+			c.line = nil
+			c.Fatal = c.Fatal || code.Policy().Fatal
 		}
 		c.S.Closed(c.w.now, l.conn, code, reason, cause)
 	})
 }
 
-func (c *Client) awake(l *wire, input func()) {
-	if l.clientEnd {
+func (c *Client) awake(l *line, input func()) {
+	f := func() {
+		if !l.clientEnd {
+			c.with(input)
+		}
+	}
+	if c.asleep {
+		c.inbox = append(c.inbox, f)
 		return
 	}
-	if c.Asleep {
-		c.w.After(time.Second, func() { c.awake(l, input) })
-		return
+	f()
+}
+
+// Asleep reports whether the machine sleeps.
+func (c *Client) Asleep() bool { return c.asleep }
+
+// Sleep puts the machine to sleep, in which it neither ticks nor receives, or
+// wakes it.
+func (c *Client) Sleep(on bool) {
+	c.asleep = on
+	for !c.asleep && len(c.inbox) > 0 {
+		f := c.inbox[0]
+		c.inbox = c.inbox[1:]
+		f()
 	}
-	c.with(input)
 }
 
 // State is the session's.

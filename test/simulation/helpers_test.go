@@ -3,15 +3,15 @@ package simulation
 import (
 	"testing"
 
-	wirepkg "github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
 // transports reads one transport.
-func transports(t *testing.T, name string) []wirepkg.Transport {
+func transports(t *testing.T, name string) []wire.Transport {
 	t.Helper()
-	tr, ok := wirepkg.ParseTransport(name)
+	tr, ok := wire.ParseTransport(name)
 	if !ok {
 		t.Fatalf("no transport %s", name)
 	}
-	return []wirepkg.Transport{tr}
+	return []wire.Transport{tr}
 }

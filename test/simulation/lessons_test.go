@@ -106,9 +106,9 @@ func TestSendsDoNotStarveHeartbeats(t *testing.T) {
 func TestSlowConsumerIsNoZombie(t *testing.T) {
 	w := world(t, documented())
 	ready(t, w)
-	w.Client.Asleep = true
+	w.Client.Sleep(true)
 	w.Run(4 * time.Second)
-	w.Client.Asleep = false
+	w.Client.Sleep(false)
 	w.Run(time.Minute)
 	if len(w.Client.Dials) != 1 {
 		t.Fatalf("%d dials after 4 s of absence", len(w.Client.Dials))

@@ -35,7 +35,8 @@ type Network struct {
 	Offline bool
 	// Unreachable hosts refuse connections.
 	Unreachable map[string]bool
-	// Corrupt flips a bit of the next binary message to the client.
+	// Corrupt breaks the next compressed message to the client, in a way that can be
+	// told. (Without compression a broken message is a message that is dropped.)
 	Corrupt bool
 }
 
@@ -176,8 +177,8 @@ func (s *schedule) Pop() any {
 	return last
 }
 
-// wire is one connection: what one side sends arrives at the other in order.
-type wire struct {
+// line is one connection: what one side sends arrives at the other in order.
+type line struct {
 	w      *World
 	client *Client
 	conn   session.Conn
@@ -189,11 +190,13 @@ type wire struct {
 	serverEnd bool          // the server has let go
 	frozen    bool
 	held      []func()
+
+	compressed bool
 }
 
 // dial opens a connection, or fails to.
-func (w *World) dial(c *Client, conn session.Conn, rawURL string) *wire {
-	l := &wire{w: w, client: c, conn: conn}
+func (w *World) dial(c *Client, conn session.Conn, rawURL string) *line {
+	l := &line{w: w, client: c, conn: conn}
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		panic("simulation: the client dials " + rawURL)
@@ -225,6 +228,7 @@ func (w *World) dial(c *Client, conn session.Conn, rawURL string) *wire {
 			fail(fmt.Sprintf("status %d", status))
 		default:
 			l.server = server
+			l.compressed = u.Query().Has("compress")
 			l.arrive(&l.down, func() { c.opened(l) })
 			server.Open(w.now, l)
 		}
@@ -234,7 +238,7 @@ func (w *World) dial(c *Client, conn session.Conn, rawURL string) *wire {
 
 // arrive lets f happen when a message sent now arrives, behind those before it,
 // unless the connection is lost on the way.
-func (l *wire) arrive(last *time.Duration, f func()) {
+func (l *line) arrive(last *time.Duration, f func()) {
 	at := max(l.w.now+l.w.delay(), *last)
 	*last = at
 	l.w.After(at-l.w.now, func() {
@@ -249,21 +253,21 @@ func (l *wire) arrive(last *time.Duration, f func()) {
 }
 
 // Send is the server's.
-func (l *wire) Send(data []byte, binary bool) {
+func (l *line) Send(data []byte, binary bool) {
 	if l.serverEnd {
 		return
 	}
-	if l.w.Net.Corrupt && binary && len(data) > 8 {
+	if l.w.Net.Corrupt && len(data) > 8 && l.compressed {
 		l.w.Net.Corrupt = false
 		data = append([]byte(nil), data...)
-		data[len(data)/2] ^= 1 << l.w.rng.IntN(8)
-		l.w.logf("network   a bit flips")
+		data[0] = 0xff // an impossible block in every compression, and no term
+		l.w.logf("network   a message is corrupted")
 	}
 	l.arrive(&l.down, func() { l.client.received(l, data, binary) })
 }
 
 // Close is the server's.
-func (l *wire) Close(code int, reason string) {
+func (l *line) Close(code int, reason string) {
 	if l.serverEnd {
 		return
 	}
@@ -274,7 +278,7 @@ func (l *wire) Close(code int, reason string) {
 }
 
 // Drop is the server's.
-func (l *wire) Drop() {
+func (l *line) Drop() {
 	if l.serverEnd {
 		return
 	}
@@ -285,7 +289,7 @@ func (l *wire) Drop() {
 }
 
 // send is the client's.
-func (l *wire) send(data []byte, binary bool) {
+func (l *line) send(data []byte, binary bool) {
 	if l.server == nil {
 		return
 	}
@@ -297,7 +301,7 @@ func (l *wire) send(data []byte, binary bool) {
 }
 
 // close is the client's.
-func (l *wire) close(code session.CloseCode) {
+func (l *line) close(code session.CloseCode) {
 	l.clientEnd = true
 	if l.server == nil {
 		return
@@ -312,7 +316,7 @@ func (l *wire) close(code session.CloseCode) {
 
 // Break cuts the connection. Each side learns of it by and by, if known is true;
 // otherwise it stays half-open on both sides.
-func (l *wire) Break(known bool) {
+func (l *line) Break(known bool) {
 	if l.cut {
 		return
 	}
@@ -339,7 +343,7 @@ func (l *wire) Break(known bool) {
 }
 
 // Freeze holds everything back, both ways, until it ends.
-func (l *wire) Freeze(on bool) {
+func (l *line) Freeze(on bool) {
 	l.frozen = on
 	if !on {
 		held := l.held

@@ -1,0 +1,58 @@
+package wire
+
+import (
+	"bytes"
+	"compress/zlib"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// What a server sends that is no message costs that, and not what follows.
+func TestGarbageDoesNotSwallowWhatFollows(t *testing.T) {
+	frames := []string{`{"op":10}`, `{bad`, `{"op":1}`, `hello`, `[1,{`, `{"a":"`, `{"op":2,"d":{"x":[]}}`, `{"op":3}`}
+	want := []string{`{"op":10}`, `{bad`, `{"op":1}`, `hello`, `[1,{{"a":"`, `{"op":2,"d":{"x":[]}}`, `{"op":3}`}
+	var out bytes.Buffer
+	zw := zlib.NewWriter(&out)
+	sw, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := zstd.NewWriter(nil)
+	for name, c := range map[string]struct {
+		comp   Compression
+		encode func(string)
+	}{
+		"zlib-stream": {Zlib, func(s string) { zw.Write([]byte(s)); zw.Flush() }},
+		"zstd-stream": {Zstd, func(s string) { sw.Write([]byte(s)); sw.Flush() }},
+		"zstd frames": {Zstd, func(s string) { out.Write(one.EncodeAll([]byte(s), nil)) }},
+	} {
+		out.Reset()
+		d := NewDecoder(JSON, c.comp, Limits{})
+		var got []string
+		for _, text := range frames {
+			c.encode(text)
+			d.Write(bytes.Clone(out.Bytes()), true)
+			out.Reset()
+			for {
+				msg, err := d.Next()
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if msg == nil {
+					break
+				}
+				got = append(got, string(msg))
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%s: %q, want %q", name, got, want)
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("%s: message %d is %q, want %q", name, i, got[i], want[i])
+			}
+		}
+	}
+	_ = sw.Close()
+}
