@@ -14,7 +14,9 @@
 //
 // A server takes a few sessions of a bot at a time only: shards whose ids have
 // the same remainder by Limit.MaxConcurrency share a bucket, in which there are
-// five seconds between one Identify and the next. A Group keeps to that.
+// five seconds between one Identify and the next. A group keeps to that while it
+// connects. A shard that loses its session later begins a new one when its
+// reconnect is due.
 package shard
 
 import (

@@ -53,7 +53,9 @@ func TestDiscoverSteps(t *testing.T) {
 			t.Run(string(first)+" after "+name, func(t *testing.T) {
 				var asked []string
 				web, _ := behind(t, fakegateway.Options{}, func(w http.ResponseWriter, r *http.Request) bool {
-					asked = append(asked, r.URL.Path)
+					if len(asked) == 0 || asked[len(asked)-1] != r.URL.Path { // net/http asks again if it is hung up on
+						asked = append(asked, r.URL.Path)
+					}
 					if at := slices.Index(steps, user.Source(r.URL.Path)); at >= 0 && at < n {
 						failure(w, r)
 						return true

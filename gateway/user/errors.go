@@ -203,7 +203,7 @@ const (
 // Ask for a code and call Continue with it.
 type MFARequired struct {
 	// Ticket stands for the login until the code is there. It is a secret.
-	Ticket event.Token
+	Ticket event.Token `json:"-"`
 	// Methods that the account has, as far as the server tells.
 	Methods []MFAMethod
 
@@ -235,7 +235,7 @@ func (e *MFARequired) Continue(ctx context.Context, code string) (*User, error) 
 // again would fail.
 type NotConnected struct {
 	// Token of the user.
-	Token event.Token
+	Token event.Token `json:"-"`
 	// Instance that gave it.
 	Instance *Instance
 	// Err is the error of gateway.Connect.

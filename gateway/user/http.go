@@ -67,7 +67,7 @@ func (o *Options) ask(ctx context.Context, r request, answer any) error {
 	if _, err := event.Unmarshal(body, answer); err != nil {
 		kind := ""
 		if k, _, _ := strings.Cut(header.Get("Content-Type"), ";"); k != "" && k != "application/json" {
-			kind = " but " + clean(k, nil)
+			kind = " but " + clean(k, r.secrets)
 		}
 		return fail(session.ErrProtocol, r.name+" was answered with what is not JSON"+kind)
 	}
@@ -95,7 +95,7 @@ func (o *Options) roundTrip(ctx context.Context, r request) (status int, header 
 		case !r.discovery():
 			return http.ErrUseLastResponse
 		case next.URL.Scheme != "https" || via[0].URL.Scheme != "https":
-			return redirectError("redirects to " + clean(next.URL.Scheme+"://"+next.URL.Host, nil) + ", and only https may redirect, and only to https; give the URL it redirects to if it is to be trusted")
+			return redirectError("redirects to " + clean(next.URL.Scheme+"://"+next.URL.Host, r.secrets) + ", and only https may redirect, and only to https; give the URL it redirects to if it is to be trusted")
 		case len(via) > maxRedirects:
 			return redirectError("redirects again and again")
 		}

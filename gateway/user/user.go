@@ -46,19 +46,19 @@ type User struct {
 func (u *User) Close() error { return u.Handle.Close() }
 
 // String names the user, without the token.
-func (u *User) String() string { return "user " + u.ID.String() + " at " + u.Instance.URL }
+func (u User) String() string { return "user " + u.ID.String() + " at " + u.Instance.URL }
 
 // GoString is String.
-func (u *User) GoString() string { return u.String() }
+func (u User) GoString() string { return u.String() }
 
 // LogValue is what log/slog shows: the id and the instance.
-func (u *User) LogValue() slog.Value {
+func (u User) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", u.ID.String()), slog.String("instance", u.Instance.URL))
 }
 
 // MarshalJSON encodes the id and the URL of the instance. The token has to be
 // saved by itself, and on purpose.
-func (u *User) MarshalJSON() ([]byte, error) {
+func (u User) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"id": u.ID.String(), "instance": u.Instance.URL})
 }
 
@@ -66,8 +66,8 @@ func (u *User) MarshalJSON() ([]byte, error) {
 type Credentials struct {
 	// Login is an email address or a phone number.
 	Login string
-	// Password, which is shown nowhere, like a token.
-	Password event.Token
+	// Password, which is shown nowhere, like a token, and not encoded either.
+	Password event.Token `json:"-"`
 	// Undelete takes back that the account was disabled or to be deleted.
 	Undelete bool
 	// CaptchaKey is the solution of a captcha that was shown beforehand. Most
@@ -82,8 +82,8 @@ type Registration struct {
 	// GlobalName is the name that others see.
 	GlobalName string
 	Email      string
-	// Password, which is shown nowhere, like a token.
-	Password event.Token
+	// Password, which is shown nowhere, like a token, and not encoded either.
+	Password event.Token `json:"-"`
 	// DateOfBirth counts as a date, without the time; the zero time is none.
 	DateOfBirth time.Time
 	// Consent to the terms of the instance. Ask for it.
