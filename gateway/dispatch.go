@@ -307,6 +307,9 @@ func (d *dispatcher) deliver(i *item) {
 	if i.data != nil && (list != nil || all != nil) {
 		what = &Event{Name: i.name, Seq: i.seq, Data: i.data, c: d.conn}
 	}
+	if i.data == nil {
+		d.log(i.what)
+	}
 	for _, o := range list {
 		d.call(i.name, o, what)
 	}

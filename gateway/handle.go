@@ -3,6 +3,8 @@ package gateway
 import (
 	"sync"
 	"time"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 )
 
 // Handle is one gateway connection for one account. It may be used from any
@@ -122,25 +124,37 @@ func (h *Handle) Wake() {
 type Stats struct {
 	// Dials is how often a connection was opened, or tried to be.
 	Dials uint64
-	// Messages received, of any kind.
+	// Resumes is how often a session went on over another connection.
+	Resumes uint64
+	// Gaps is how many gaps were reported.
+	Gaps uint64
+	// Messages received, of any kind, as the WebSocket delivered them.
 	Messages uint64
 	// BytesReceived and BytesSent on the wire, without the WebSocket's framing.
 	BytesReceived, BytesSent uint64
+	// BytesDecoded is what was received, decompressed.
+	BytesDecoded uint64
 	// Events that arrived, by name, observed or not.
 	Events map[string]uint64
 	// Dropped events, because observers were slow.
 	Dropped uint64
 	// Queued sends, waiting for the rate limit.
 	Queued int
+	// Latency of the heartbeats.
+	Latency Latency
 }
+
+// Latency tells how long the server took to acknowledge heartbeats: Last, and
+// Mean and P99 (all but one in a hundred are faster) of the last 128.
+type Latency = session.Latency
 
 // Stats returns what the handle has done so far.
 func (h *Handle) Stats() Stats {
 	c := h.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.stats
-	s.Queued = c.s.QueueLen()
+	s, of := c.stats, c.s.Stats()
+	s.Dials, s.Resumes, s.Gaps, s.BytesDecoded, s.Queued, s.Latency = of.Dials, of.Resumes, of.Gaps, of.Decoded, of.Queued, of.Latency
 	s.Events = make(map[string]uint64, c.kinds.Len())
 	for id := 1; id <= c.kinds.Len(); id++ {
 		if k := c.kinds.Kind(id); k.Count > 0 {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
@@ -37,7 +38,7 @@ type Compression string
 
 // The compressions (protocol section: Encoding and Compression).
 const (
-	CompressionAuto Compression = "" // the best one the server does not refuse
+	CompressionAuto Compression = "" // the best one the server does not refuse; remembered for its host
 	CompressionNone Compression = "none"
 	CompressionZlib Compression = "zlib-stream"
 	CompressionZstd Compression = "zstd-stream"
@@ -79,6 +80,12 @@ type Options struct {
 	// negative means never. Once ready, a handle reconnects until it is closed.
 	Attempts int
 
+	// Logger is told of changes of state, gaps and errors, in the order of the
+	// events; never of payloads or tokens. Going on well is logged at the levels
+	// Debug and Info, trouble that the handle copes with at Warn, and its end by a
+	// fatal error at Error. nil means no log.
+	Logger *slog.Logger
+
 	// HTTPClient to dial with; nil means http.DefaultClient.
 	HTTPClient *http.Client
 	// Header to send when dialing, besides User-Agent.
@@ -86,6 +93,9 @@ type Options struct {
 }
 
 const defaultEventQueue = 16384
+
+// hosts is what all handles know of servers.
+var hosts session.Hosts
 
 // config translates the options for the session.
 func (o *Options) config(url string, seed uint64) (session.Config, error) {
@@ -99,6 +109,7 @@ func (o *Options) config(url string, seed uint64) (session.Config, error) {
 		Attempts:   o.Attempts,
 		Seed:       seed,
 		Kinds:      new(session.Kinds),
+		Hosts:      &hosts,
 	}
 	if o.EventQueue < 0 {
 		return cfg, fail(session.ErrInvalidOption, "the event queue must not be negative")

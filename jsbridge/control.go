@@ -56,9 +56,12 @@ var control = map[string]func(arguments) any{
 		return with(a, func(c *core) any { c.s.Close(ms(a.float(1)), a.bool(2)); return nil })
 	},
 	"snapshot": snapshot,
-	"counts":   counts,
+	"stats":    stats,
 	"release":  release,
 }
+
+// hosts is what all handles know of servers.
+var hosts session.Hosts
 
 // open(config) makes a session and returns its handle, or an error.
 func open(a arguments) any {
@@ -74,6 +77,7 @@ func open(a arguments) any {
 		Attempts:   cfg.int("attempts"),
 		Seed:       uint64(cfg.float("seed")),
 		Kinds:      &c.kinds,
+		Hosts:      &hosts,
 	}
 	if id := cfg.string("sessionId"); id != "" {
 		config.Restore = &session.Snapshot{ID: id, Seq: int64(cfg.float("seq")), ResumeURL: cfg.string("resumeUrl"), Standing: cfg.string("standing")}
@@ -139,16 +143,25 @@ func snapshot(a arguments) any {
 	})
 }
 
-// counts(handle) returns how often each event arrived, by name.
-func counts(a arguments) any {
+// stats(handle) returns the session's part of the statistics.
+func stats(a arguments) any {
 	return with(a, func(c *core) any {
-		all := make(map[string]any, c.kinds.Len())
+		events := make(map[string]any, c.kinds.Len())
 		for id := 1; id <= c.kinds.Len(); id++ {
 			if k := c.kinds.Kind(id); k.Count > 0 {
-				all[k.Name] = float64(k.Count)
+				events[k.Name] = float64(k.Count)
 			}
 		}
-		return all
+		s := c.s.Stats()
+		return map[string]any{
+			"events":       events,
+			"dials":        float64(s.Dials),
+			"resumes":      float64(s.Resumes),
+			"gaps":         float64(s.Gaps),
+			"bytesDecoded": float64(s.Decoded),
+			"queued":       s.Queued,
+			"latency":      map[string]any{"last": toMS(s.Latency.Last), "mean": toMS(s.Latency.Mean), "p99": toMS(s.Latency.P99)},
+		}
 	})
 }
 

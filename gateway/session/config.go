@@ -89,6 +89,8 @@ type Config struct {
 	// Transports in the order in which to try them; none means plain JSON. The
 	// next one is tried when the server refuses one, or breaks its stream twice.
 	Transports []wire.Transport
+	// Hosts remembers which of them a server takes; nil remembers nothing.
+	Hosts *Hosts
 	// MaxMessage is the largest message to be sent, in bytes.
 	MaxMessage int
 	// MaxReceive is the largest message to be taken, in bytes, decompressed.

@@ -16,6 +16,7 @@ func (s *Session) dial(now time.Duration) {
 	s.conn++
 	s.open = true
 	s.dialedAt = now
+	s.stats.Dials++
 	s.sentAuth, s.invalids = false, 0
 	s.beatAt, s.heard = never, false
 	s.reconnectIn, s.reconnectAt = never, 0

@@ -47,9 +47,10 @@ func (s *Session) message(msg []byte) {
 		}
 	case opHeartbeatACK:
 		if s.beatAt != never {
-			s.latency = now - s.beatAt
+			latency := now - s.beatAt
+			s.latencies.add(latency)
 			s.beatAt = never
-			s.emit(Output{Kind: OutputAck, Latency: s.latency})
+			s.emit(Output{Kind: OutputAck, Latency: latency})
 		}
 	case opHello:
 		s.hello(now, d)
@@ -145,6 +146,7 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) {
 	})
 	if gap != nil {
 		gap.ReconnectedAt = now
+		s.stats.Gaps++
 		s.emit(Output{Kind: OutputGap, Gap: gap})
 	}
 }
@@ -153,6 +155,12 @@ func (s *Session) becomeReady(now time.Duration, resumed bool) {
 	s.state = StateReady
 	s.readyAt = now
 	s.wasReady = true
+	if resumed {
+		s.stats.Resumes++
+	}
+	if s.transport > 0 {
+		s.cfg.Hosts.learn(s.cfg.URL, s.Transport())
+	}
 	s.badHost = false
 	s.failures, s.resumes, s.rejections, s.invalids = 0, 0, 0, 0
 	s.set(timerState, never)

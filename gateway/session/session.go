@@ -89,8 +89,9 @@ type Session struct {
 	corrupt    int // streams on this transport
 	refused    int // connections on this transport, closed before Hello
 
-	lastID  SendID
-	latency time.Duration
+	lastID    SendID
+	latencies latencies
+	stats     Stats
 }
 
 // pending is a send that waits for the rate limit.
@@ -106,6 +107,7 @@ func New(cfg Config) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{cfg: cfg, kinds: cfg.Kinds, rng: cfg.Seed, snap: Snapshot{Seq: -1}, beatAt: never, reconnectIn: never}
+	s.transport = cfg.Hosts.best(cfg.URL, s.cfg.Transports)
 	s.stopTimers()
 	s.setIdentify(cfg.Identify)
 	if r := cfg.Restore; r != nil {
@@ -132,7 +134,7 @@ func (s *Session) Seq() int64 { return s.snap.Seq }
 
 // Latency is the time from the last acknowledged heartbeat to its ACK; 0 before
 // the first.
-func (s *Session) Latency() time.Duration { return s.latency }
+func (s *Session) Latency() time.Duration { return s.latencies.last() }
 
 // QueueLen returns how many sends wait for the rate limit.
 func (s *Session) QueueLen() int { return len(s.queue) }
@@ -162,6 +164,7 @@ func (s *Session) Next() *Output {
 		case msg == nil:
 			return nil
 		default:
+			s.stats.Decoded += uint64(len(msg))
 			s.message(msg)
 		}
 	}

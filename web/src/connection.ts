@@ -30,6 +30,25 @@ export interface Gap {
   readonly sessionLost: boolean;
 }
 
+/** What a connection has done. */
+export interface Stats extends CoreStats {
+  /** Events that iterations dropped because their loops were slow. */
+  dropped: number;
+}
+
+/**
+ * Where changes of state, gaps and errors are logged, in the order of the events;
+ * never payloads or tokens. `console` is one. What goes well comes at the levels
+ * debug and info, trouble that the handle copes with as warn, and its end by a
+ * fatal error as error. The second argument of each has the details.
+ */
+export interface Logger {
+  debug(message: string, details: Readonly<Record<string, unknown>>): void;
+  info(message: string, details: Readonly<Record<string, unknown>>): void;
+  warn(message: string, details: Readonly<Record<string, unknown>>): void;
+  error(message: string, details: Readonly<Record<string, unknown>>): void;
+}
+
 /** The things besides events that can be observed. */
 export interface Lifecycle {
   state: StateChange;
@@ -74,6 +93,8 @@ export class Connection {
 
   state: State = "idle";
   latency = 0;
+  dropped = 0;
+  #log: Logger | undefined;
   #session: Session | null;
   #seq = -1;
   #host: Host | undefined; // undefined while there is none
@@ -82,9 +103,10 @@ export class Connection {
   #pending = new Map<number, Pending>();
   #lastReq = 0;
 
-  constructor(id: number, config: CoreConfig) {
+  constructor(id: number, config: CoreConfig, log?: Logger) {
     this.id = id;
     this.config = config;
+    this.#log = log;
     this.#session = config.session;
     this.done = new Promise((resolve) => (this.#finish = resolve));
     this.lifecycle = new Observers((name, thrown) => show(fail("observer_threw", `an observer of ${name} threw: ${describe(thrown)}`, thrown)));
@@ -138,7 +160,7 @@ export class Connection {
         this.raise(new GatewayError(r.error));
         break;
       case "gap":
-        this.lifecycle.call("gap", { ...r.gap, reason: new GatewayError(r.gap.reason) });
+        this.#gap({ ...r.gap, reason: new GatewayError(r.gap.reason) });
         break;
       case "session":
         this.#session = r.session;
@@ -187,12 +209,37 @@ export class Connection {
     if (r.state === "closed") {
       for (const req of [...this.#pending.keys()]) this.#settle(req, { code: "closed", message: "the handle was closed" }, undefined);
     }
+    this.#logState(r, error);
     this.lifecycle.call("state", { state: r.state, resumed: r.resumed ?? false, retryAt: r.retryAt ?? null, error } satisfies StateChange);
     if (r.state === "closed") this.#finish(error);
   }
 
+  #gap(gap: Gap): void {
+    this.#write("warn", "gateway events missed", { ...about(gap.reason), lastSeq: gap.lastSeq, missedMs: gap.reconnectedAt - gap.disconnectedAt });
+    this.lifecycle.call("gap", gap);
+  }
+
+  #logState(r: StateReport, error: GatewayError | null): void {
+    if (r.state === "ready") this.#write("info", "gateway ready", { resumed: r.resumed ?? false });
+    else if (r.state === "backoff") this.#write("warn", "gateway disconnected", { ...about(error), retryInMs: r.retryAt === undefined ? null : Math.max(0, r.retryAt - Date.now()) });
+    else if (r.state !== "closed") this.#write("debug", "gateway state", { state: r.state });
+    else if (error && error.code !== "closed") this.#write("error", "gateway closed", about(error));
+    else this.#write("info", "gateway closed", {});
+  }
+
+  /** A logger is the page's code like any observer: what it throws disturbs nobody. */
+  #write(level: keyof Logger, message: string, details: Record<string, unknown>): void {
+    try {
+      this.#log?.[level](message, details);
+    } catch (thrown) {
+      this.#log = undefined;
+      this.raise(fail("observer_threw", `the logger threw and is not called again: ${describe(thrown)}`, thrown));
+    }
+  }
+
   /** Tells the observers of errors; if there are none, the console. */
   raise(error: GatewayError): void {
+    this.#write("warn", "gateway error", about(error));
     if (this.lifecycle.has("error")) this.lifecycle.call("error", error);
     else if (error.code === "observer_threw") show(error);
   }
@@ -202,8 +249,9 @@ export class Connection {
     return this.#request((req) => ({ type: "send", id: this.id, req, op, payload }), signal);
   }
 
-  stats(): Promise<CoreStats> {
-    return this.#request((req) => ({ type: "stats", id: this.id, req }));
+  async stats(): Promise<Stats> {
+    const stats = await this.#request<CoreStats>((req) => ({ type: "stats", id: this.id, req }));
+    return { ...stats, dropped: this.dropped };
   }
 
   close(keep: boolean): void {
@@ -235,6 +283,12 @@ export class Connection {
     if (error) pending?.reject(new GatewayError(error));
     else pending?.resolve(value as never);
   }
+}
+
+/** What a log tells of an error. */
+function about(error: GatewayError | null): Record<string, unknown> {
+  if (!error) return {};
+  return error.closeCode === undefined ? { code: error.code, error: error.message } : { code: error.code, error: error.message, closeCode: error.closeCode };
 }
 
 /** Shows an error that has nowhere else to go, as the browser shows its own. */

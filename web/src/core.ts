@@ -3,7 +3,7 @@
 // touches no DOM.
 
 import { describe, type ErrorInfo } from "./errors.js";
-import type { Command, CoreConfig, CoreStats, GapInfo, Host, Session, State, Sink, StateReport, WasmSource } from "./protocol.js";
+import type { Command, CoreConfig, GapInfo, Host, Session, State, Sink, StateReport, WasmSource } from "./protocol.js";
 import { compile, start, type Control, type Exports, type Failure } from "./wasm.js";
 
 // The kinds of output, as in gateway/session/output.go, and jsbridge's own.
@@ -67,7 +67,12 @@ interface Slot {
   sends: Map<number, number>;
   session: Session | null;
   state: State;
-  stats: CoreStats;
+  /** What the driver counts; the rest is the session's. */
+  messages: number;
+  bytesReceived: number;
+  bytesSent: number;
+  /** Bytes of which the session has seen the two ends only. */
+  glanced: number;
 }
 
 export class Core implements Host {
@@ -240,13 +245,17 @@ export class Core implements Host {
         this.#go.close(slot.handle, this.#clock(), c.keep);
         break;
       case "stats":
-        slot.stats.events = this.#go.counts(slot.handle);
-        slot.stats.queued = slot.sends.size;
-        slot.stats.crashes = this.#crashed;
-        this.#sink.report(slot.id, { type: "stats", req: c.req, stats: { ...slot.stats } });
+        this.#stats(slot, c.req);
         return;
     }
     this.#pump(slot);
+  }
+
+  #stats(slot: Slot, req: number): void {
+    const { messages, bytesReceived, bytesSent } = slot;
+    const stats = this.#go.stats(slot.handle);
+    stats.bytesDecoded += slot.glanced;
+    this.#sink.report(slot.id, { type: "stats", req, stats: { ...stats, messages, bytesReceived, bytesSent, crashes: this.#crashed } });
   }
 
   #open(id: number, config: CoreConfig, observe: string[]): void {
@@ -265,7 +274,10 @@ export class Core implements Host {
       sends: new Map(),
       session: config.session,
       state: "idle",
-      stats: { events: {}, dials: 0, bytesReceived: 0, bytesSent: 0, frames: 0, queued: 0, crashes: 0 },
+      messages: 0,
+      bytesReceived: 0,
+      bytesSent: 0,
+      glanced: 0,
     };
     for (const name of observe) slot.observed.set(name, (slot.observed.get(name) ?? 0) + 1);
     this.#slots.set(id, slot);
@@ -309,7 +321,7 @@ export class Core implements Host {
 
   /** A message has arrived. This is the hot path. */
   #received(slot: Slot, conn: number, data: string | ArrayBuffer): void {
-    slot.stats.frames++;
+    slot.messages++;
     let size: number;
     let binary = 0;
     if (typeof data === "string") {
@@ -317,7 +329,8 @@ export class Core implements Host {
       const done = this.#glance(slot, conn, data);
       this.#receiving = null;
       if (done) {
-        slot.stats.bytesReceived += data.length;
+        slot.bytesReceived += data.length;
+        slot.glanced += data.length;
         return;
       }
       size = this.#putText(data);
@@ -328,7 +341,7 @@ export class Core implements Host {
       this.#reserve(size);
       this.#input.set(new Uint8Array(data));
     }
-    slot.stats.bytesReceived += size;
+    slot.bytesReceived += size;
     this.#receiving = slot;
     const kind = this.#wasm.received(slot.handle, conn, size, binary, this.#clock());
     this.#receiving = null;
@@ -421,7 +434,7 @@ export class Core implements Host {
         this.#dial(slot, w[CONN]!, this.#text(at, size));
         break;
       case WRITE:
-        slot.stats.bytesSent += size;
+        slot.bytesSent += size;
         try {
           // slice: the socket must not see memory that Go goes on to use.
           slot.socket?.send(w[BINARY] ? this.#bytes.slice(at, at + size) : this.#text(at, size));
@@ -484,7 +497,6 @@ export class Core implements Host {
   }
 
   #dial(slot: Slot, conn: number, url: string): void {
-    slot.stats.dials++;
     let socket: WebSocket;
     try {
       socket = new WebSocket(url);

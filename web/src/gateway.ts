@@ -1,7 +1,7 @@
 // The entry points: init, connect, spawn.
 
 import { base } from "base";
-import { Connection } from "./connection.js";
+import { Connection, type Logger } from "./connection.js";
 import { describe, fail, GatewayError } from "./errors.js";
 import { check, GatewayHandle } from "./handle.js";
 import { mainHost, NoWorker, workerHost } from "./host.js";
@@ -53,6 +53,8 @@ export interface SpawnOptions {
   observe?: Readonly<Record<string, Observer<never>>> | undefined;
   /** Called with the handle before it connects; whatever it subscribes to misses nothing. */
   setup?: ((handle: GatewayHandle) => void) | undefined;
+  /** Where to log changes of state, gaps and errors, such as `console`; nowhere by default. */
+  log?: Logger | undefined;
   /** Gives up connecting when it is aborted. */
   signal?: AbortSignal | undefined;
 }
@@ -66,7 +68,7 @@ export interface ConnectOptions extends SpawnOptions {
 }
 
 const INIT = ["host", "wasm", "worker"] as const;
-const SPAWN = ["encoding", "compress", "version", "maxMessageSize", "maxReceiveSize", "queueSize", "attempts", "session", "observe", "setup", "signal"] as const;
+const SPAWN = ["encoding", "compress", "version", "maxMessageSize", "maxReceiveSize", "queueSize", "attempts", "session", "observe", "setup", "log", "signal"] as const;
 const CONNECT = [...SPAWN, "token", "identify"] as const;
 
 let loading: Promise<Host> | undefined;
@@ -178,7 +180,7 @@ async function open(url: string | URL, options: SpawnOptions, identify: Identify
   options.signal?.throwIfAborted();
   await init(given);
   options.signal?.throwIfAborted();
-  const connection = new Connection(++lastId, config);
+  const connection = new Connection(++lastId, config, options.log);
   const handle = new GatewayHandle(connection, true);
   for (const [name, observer] of Object.entries(options.observe ?? {})) handle.observe(name, observer as Observer<unknown>);
   options.setup?.(handle);
@@ -219,6 +221,10 @@ function configure(url: string | URL, o: SpawnOptions, identify: Identify | null
   const compressions = { auto: ["/zstd-stream", "/zlib-stream", ""], none: [""], "zlib-stream": ["/zlib-stream"], "zstd-stream": ["/zstd-stream"] } as const;
   const compress = compressions[o.compress ?? "auto"];
   if (!compress) throw fail("invalid_option", `compress is "auto", "none", "zlib-stream" or "zstd-stream", not ${describe(o.compress)}`);
+  const levels = ["debug", "info", "warn", "error"] as const;
+  if (o.log !== undefined && levels.some((level) => typeof o.log?.[level] !== "function")) {
+    throw fail("invalid_option", `log is an object with the functions ${levels.join(", ")}, such as console`);
+  }
   const session = o.session ?? null;
   if (session && (typeof session.id !== "string" || session.id === "" || !Number.isInteger(session.seq))) {
     throw fail("invalid_option", "a session to resume has an id and a seq; pass what handle.session was");

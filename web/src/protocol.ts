@@ -82,20 +82,36 @@ export interface GapInfo {
   sessionLost: boolean;
 }
 
-/** What the core counts. */
-export interface CoreStats {
+/** What a session counts. After a crash of the core these begin anew. */
+export interface SessionStats {
   /** Events that arrived, by name, observed or not. */
   events: Record<string, number>;
-  /** Connections dialed. */
+  /** How often a connection was opened, or tried to be. */
   dials: number;
-  /** Bytes received on the wire. */
+  /** How often a session went on over another connection. */
+  resumes: number;
+  /** How many gaps were reported. */
+  gaps: number;
+  /** Bytes received, decompressed. */
+  bytesDecoded: number;
+  /** Sends that wait for the rate limit. */
+  queued: number;
+  /**
+   * How long the server took to acknowledge heartbeats, in ms: the last one, and
+   * on average and at worst but for one in a hundred of the last 128. 0 before
+   * the first.
+   */
+  latency: { last: number; mean: number; p99: number };
+}
+
+/** What the core counts. */
+export interface CoreStats extends SessionStats {
+  /** Messages received, of any kind, as the WebSocket delivered them. */
+  messages: number;
+  /** Bytes received on the wire; of text its UTF-16 units. */
   bytesReceived: number;
   /** Bytes sent on the wire. */
   bytesSent: number;
-  /** Messages received, of any kind. */
-  frames: number;
-  /** Sends that wait for the rate limit. */
-  queued: number;
   /** How often the wasm instance was restarted after a crash. */
   crashes: number;
 }

@@ -2,7 +2,7 @@
 
 import { makeGo } from "wasm_exec";
 import { describe, fail } from "./errors.js";
-import type { Session, WasmSource } from "./protocol.js";
+import type { Session, SessionStats, WasmSource } from "./protocol.js";
 
 /** The functions of jsbridge/hot.go. */
 export interface Exports {
@@ -40,8 +40,7 @@ export interface Control {
   cancel(handle: number, id: number): boolean;
   close(handle: number, now: number, keep: boolean): void;
   snapshot(handle: number): Session | null;
-  counts(handle: number): Record<string, number>;
-  queued(handle: number): number;
+  stats(handle: number): SessionStats;
   release(handle: number): void;
 }
 
