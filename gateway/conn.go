@@ -11,7 +11,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 )
 
@@ -36,7 +35,7 @@ type conn struct {
 	armed time.Duration
 	sends map[session.SendID]chan error
 	stats Stats
-	voice map[event.Snowflake]voiceChannel // by guild
+	voice voiceStates
 
 	dispatcher
 	running sync.Once      // the dispatcher
@@ -56,7 +55,7 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{opts: opts, origin: time.Now(), s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, voice: map[event.Snowflake]voiceChannel{}, done: make(chan struct{})}
+	c := &conn{opts: opts, origin: time.Now(), s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
 	c.timer = time.AfterFunc(time.Hour, c.tick)
 	c.timer.Stop()
 	c.init(c)
@@ -96,7 +95,6 @@ func (c *conn) carryOut() {
 		case session.OutputDial:
 			ctx, cancel := context.WithCancel(context.Background())
 			c.dial = cancel
-			c.stats.Dials++
 			c.sockets.Add(1)
 			go c.connect(ctx, o.Conn, o.URL)
 		case session.OutputWrite:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"iter"
+	"strings"
+	"sync"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
@@ -11,21 +13,21 @@ import (
 
 // The functions of this file send a message and wait for its answer. They
 // subscribe before they send, so no answer is missed; they fail with what Send
-// fails with, with ErrRateLimited if the server says so, with ErrTimeout when
-// ctx ends or the server has been silent for 30 seconds, and with ErrDisconnected
-// when the session ends, since the answer then never comes. None may be called
-// from an observer.
+// fails with, with a *RateLimitError if the server refuses this very request, with
+// ErrTimeout when ctx ends or the server has been silent for 30 seconds, and with
+// ErrDisconnected when the session ends, since the answer then never comes. None
+// may be called from an observer.
 
 // Identify sends Identify and waits for READY. It is for handles of Spawn.
 func (h *Handle) Identify(ctx context.Context, payload event.Identify) (*event.Ready, error) {
-	return askFirst[*event.Ready](ctx, h, payload, nil)
+	return askFirst[*event.Ready](ctx, h, payload, 0, nil)
 }
 
 // Resume sends Resume and waits for RESUMED. It is for handles of Spawn. If the
 // server does not know the session it fails with ErrDisconnected, and the
 // connection waits for Identify.
 func (h *Handle) Resume(ctx context.Context, payload event.Resume) (*event.Resumed, error) {
-	return askFirst[*event.Resumed](ctx, h, payload, nil)
+	return askFirst[*event.Resumed](ctx, h, payload, 0, nil)
 }
 
 // GuildMembers are the members that were asked for, from all chunks.
@@ -37,7 +39,7 @@ type GuildMembers struct {
 }
 
 // RequestGuildMembers requests members of one or several guilds and waits for all
-// chunks of all of them.
+// chunks of all of them. The server may take 30 seconds for each chunk.
 func (h *Handle) RequestGuildMembers(ctx context.Context, payload event.RequestGuildMembers) (*GuildMembers, error) {
 	all := new(GuildMembers)
 	err := h.members(ctx, payload, func(chunk *event.GuildMembersChunk) {
@@ -56,68 +58,52 @@ func (h *Handle) RequestGuildMembers(ctx context.Context, payload event.RequestG
 //
 //	for chunk, err := range h.GuildMemberChunks(ctx, request) { … }
 //
-// An error is the last thing it yields.
+// An error is the last thing it yields. Chunks wait while the loop's body runs.
+// The message is sent when the loop begins; each loop sends one.
 func (h *Handle) GuildMemberChunks(ctx context.Context, payload event.RequestGuildMembers) iter.Seq2[*event.GuildMembersChunk, error] {
 	return func(yield func(*event.GuildMembersChunk, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		chunks := make(chan *event.GuildMembersChunk)
+		var mu sync.Mutex
+		var waiting []*event.GuildMembersChunk // the dispatcher does not wait for the loop
+		more := make(chan struct{}, 1)
 		result := make(chan error, 1)
 		go func() {
-			// The dispatcher must not wait for the loop's body.
-			var waiting []*event.GuildMembersChunk
-			arrived := make(chan *event.GuildMembersChunk, 16)
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				open := true
-				for open || len(waiting) > 0 {
-					var out chan *event.GuildMembersChunk
-					var next *event.GuildMembersChunk
-					if len(waiting) > 0 {
-						out, next = chunks, waiting[0]
-					}
-					select {
-					case chunk, ok := <-arrived:
-						if open = ok; ok {
-							waiting = append(waiting, chunk)
-						} else {
-							arrived = nil
-						}
-					case out <- next:
-						waiting = waiting[1:]
-					case <-ctx.Done():
-						return
-					}
-				}
-			}()
-			err := h.members(ctx, payload, func(chunk *event.GuildMembersChunk) {
+			result <- h.members(ctx, payload, func(chunk *event.GuildMembersChunk) {
+				mu.Lock()
+				waiting = append(waiting, chunk)
+				mu.Unlock()
 				select {
-				case arrived <- chunk:
-				case <-done:
+				case more <- struct{}{}:
+				default:
 				}
 			})
-			close(arrived)
-			<-done
-			result <- err
 		}()
-		for {
+		for over := false; !over; {
+			var err error
 			select {
-			case chunk := <-chunks:
+			case <-more:
+			case err = <-result:
+				over = true
+			}
+			mu.Lock()
+			chunks := waiting
+			waiting = nil
+			mu.Unlock()
+			for _, chunk := range chunks {
 				if !yield(chunk, nil) {
 					return
 				}
-			case err := <-result:
-				if err != nil {
-					yield(nil, err)
-				}
-				return
+			}
+			if err != nil {
+				yield(nil, err)
 			}
 		}
 	}
 }
 
-// members requests members and hands over each guild's chunks in their order.
+// members requests members and hands over each guild's chunks in their order, each
+// once.
 func (h *Handle) members(ctx context.Context, payload event.RequestGuildMembers, take func(*event.GuildMembersChunk)) error {
 	nonce := payload.Nonce.Or(rand.Text())
 	payload.Nonce = event.Some(nonce)
@@ -132,10 +118,12 @@ func (h *Handle) members(ctx context.Context, payload event.RequestGuildMembers,
 	return h.ask(ctx, request{
 		payload: payload,
 		names:   []string{(*event.GuildMembersChunk)(nil).EventName()},
-		take: func(d event.Dispatch) (part, done bool, err error) {
+		nonce:   nonce,
+		guilds:  payload.GuildID,
+		take: func(d event.Dispatch) (part, done bool) {
 			chunk, ok := d.(*event.GuildMembersChunk)
 			if !ok || chunk.Nonce.Value() != nonce || left[chunk.GuildID] == nil {
-				return false, false, nil
+				return false, false
 			}
 			g := left[chunk.GuildID]
 			g.early[chunk.ChunkIndex] = chunk
@@ -147,12 +135,32 @@ func (h *Handle) members(ctx context.Context, payload event.RequestGuildMembers,
 			if g.next >= chunk.ChunkCount {
 				delete(left, chunk.GuildID)
 			}
-			return true, len(left) == 0, nil
-		},
-		limited: func(l *event.RateLimited) bool {
-			return l.Meta.Nonce.Or(nonce) == nonce
+			return true, len(left) == 0
 		},
 	})
+}
+
+// SearchRecentMembers searches the members that were active of late and waits for
+// the answer.
+func (h *Handle) SearchRecentMembers(ctx context.Context, payload event.SearchRecentMembers) (*event.GuildMembersChunk, error) {
+	nonce := payload.Nonce.Or(rand.Text())
+	payload.Nonce = event.Some(nonce)
+	var found *event.GuildMembersChunk
+	err := h.ask(ctx, request{
+		payload: payload,
+		names:   []string{found.EventName()},
+		nonce:   nonce,
+		take: func(d event.Dispatch) (part, done bool) {
+			if c, ok := d.(*event.GuildMembersChunk); ok && c.Nonce.Value() == nonce {
+				found, done = c, true
+			}
+			return false, done
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
 }
 
 // VoiceConnection is what a voice channel is joined with.
@@ -172,80 +180,202 @@ func (h *Handle) UpdateVoiceState(ctx context.Context, payload event.UpdateVoice
 		return nil, fail(session.ErrNotReady, "cannot join a voice channel: there is no session")
 	}
 	guild, channel := payload.GuildID.Value(), payload.ChannelID.Value()
-	h.c.mu.Lock()
-	joins := channel != 0 && h.c.voice[guild] != voiceChannel{me.ID, channel}
-	h.c.mu.Unlock()
-	var v VoiceConnection
-	err := h.ask(ctx, request{
-		payload: payload,
-		names:   []string{v.State.EventName(), v.Server.EventName()},
-		take: func(d event.Dispatch) (part, done bool, err error) {
-			switch d := d.(type) {
-			case *event.VoiceStateUpdate:
-				if v.State == nil && d.SessionID == me.ID && d.ChannelID.Value() == channel {
-					v.State = d
-				}
-			case *event.VoiceServerUpdate:
-				if d.GuildID.Value() == guild {
-					v.Server = d
-				}
-			}
-			return false, v.State != nil && (v.Server != nil || !joins), nil
-		},
-	})
+	joins := channel != 0 && h.c.voice.join(h.c, me.ID, guild) != channel
+	key := guild.String()
+	state, server, err := askPair(ctx, h, payload, guild,
+		func(s *event.VoiceStateUpdate) bool { return s.SessionID == me.ID && s.ChannelID.Value() == channel },
+		func(*event.VoiceStateUpdate) string { return key },
+		func(s *event.VoiceServerUpdate) string { return s.GuildID.Value().String() }, joins)
 	if err != nil {
 		return nil, err
 	}
-	h.c.mu.Lock()
-	h.c.voice[guild] = voiceChannel{me.ID, channel}
-	h.c.mu.Unlock()
-	return &v, nil
+	return &VoiceConnection{State: state, Server: server}, nil
 }
 
-// voiceChannel is where a session was last known to be.
-type voiceChannel struct {
-	session string
-	channel event.Snowflake
+// voiceStates knows the voice channels of a connection's session, from the first
+// UpdateVoiceState on: only who comes into a channel is told of a server.
+type voiceStates struct {
+	once sync.Once
+	mu   sync.Mutex
+	in   map[string]map[event.Snowflake]event.Snowflake // by session and guild
+}
+
+// join returns the channel of a guild that a session is in, and begins to keep
+// track of it.
+func (v *voiceStates) join(c *conn, session string, guild event.Snowflake) event.Snowflake {
+	v.once.Do(func() {
+		v.in = map[string]map[event.Snowflake]event.Snowflake{}
+		c.observe((*event.VoiceStateUpdate)(nil).EventName(), func(what any) {
+			d, err := what.(*Event).Payload()
+			s, ok := d.(*event.VoiceStateUpdate)
+			if err != nil || !ok {
+				return
+			}
+			v.mu.Lock()
+			defer v.mu.Unlock()
+			if mine := v.in[s.SessionID]; mine != nil {
+				mine[s.GuildID.Value()] = s.ChannelID.Value()
+			}
+		})
+	})
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.in[session] == nil {
+		v.in = map[string]map[event.Snowflake]event.Snowflake{session: {}} // the last session's are gone
+	}
+	return v.in[session][guild]
+}
+
+// PingVoiceServer asks again for the voice server of the current call.
+func (h *Handle) PingVoiceServer(ctx context.Context) (*event.VoiceServerUpdate, error) {
+	return askFirst[*event.VoiceServerUpdate](ctx, h, event.PingVoiceServer{}, 0, nil)
+}
+
+// UpdateLobbyVoiceStates joins, leaves or mutes in the voice calls of lobbies, and
+// waits for this session's voice state in each, in the order in which they come.
+// PingLobbyVoiceServer tells where to connect to.
+func (h *Handle) UpdateLobbyVoiceStates(ctx context.Context, payload event.UpdateLobbyVoiceStates) ([]*event.LobbyVoiceStateUpdate, error) {
+	me, ok := h.Session()
+	if !ok {
+		return nil, fail(session.ErrNotReady, "cannot join the voice call of a lobby: there is no session")
+	}
+	ids := make([]event.Snowflake, len(payload))
+	for i, s := range payload {
+		ids[i] = s.LobbyID
+	}
+	return askEach(ctx, h, payload, ids, nil,
+		func(s *event.LobbyVoiceStateUpdate) event.Snowflake { return s.LobbyID.Value() },
+		func(s *event.LobbyVoiceStateUpdate) bool { return s.SessionID == me.ID })
+}
+
+// PingLobbyVoiceServer asks again for the voice server of a lobby.
+func (h *Handle) PingLobbyVoiceServer(ctx context.Context, payload event.PingLobbyVoiceServer) (*event.LobbyVoiceServerUpdate, error) {
+	return askFirst(ctx, h, payload, 0, func(s *event.LobbyVoiceServerUpdate) bool { return s.LobbyID == payload.LobbyID })
+}
+
+// StreamConnection is what a stream is sent or watched with.
+type StreamConnection struct {
+	Stream *event.StreamCreate
+	// Server is where to connect to.
+	Server *event.StreamServerUpdate
+}
+
+// CreateStream begins to share the screen, and waits for the stream and its
+// server.
+func (h *Handle) CreateStream(ctx context.Context, payload event.CreateStream) (*StreamConnection, error) {
+	// The last part of the key is the id of the account.
+	begin := string(payload.Type) + ":" + payload.ChannelID.String() + ":"
+	if guild := payload.GuildID.Value(); guild != 0 {
+		begin = string(payload.Type) + ":" + guild.String() + ":" + payload.ChannelID.String() + ":"
+	}
+	return h.stream(ctx, payload, payload.GuildID.Value(), func(key string) bool { return strings.HasPrefix(key, begin) })
+}
+
+// WatchStream begins to watch a stream, and waits for the stream and its server.
+func (h *Handle) WatchStream(ctx context.Context, payload event.WatchStream) (*StreamConnection, error) {
+	return h.stream(ctx, payload, 0, func(key string) bool { return key == payload.StreamKey })
+}
+
+func (h *Handle) stream(ctx context.Context, payload event.Send, guild event.Snowflake, is func(key string) bool) (*StreamConnection, error) {
+	stream, server, err := askPair(ctx, h, payload, guild,
+		func(s *event.StreamCreate) bool { return is(s.StreamKey) },
+		func(s *event.StreamCreate) string { return s.StreamKey },
+		func(s *event.StreamServerUpdate) string { return s.StreamKey }, true)
+	if err != nil {
+		return nil, err
+	}
+	return &StreamConnection{Stream: stream, Server: server}, nil
+}
+
+// DeleteStream ends a stream, or stops watching it, and waits until that is so.
+func (h *Handle) DeleteStream(ctx context.Context, payload event.DeleteStream) (*event.StreamDelete, error) {
+	return askFirst(ctx, h, payload, 0, func(s *event.StreamDelete) bool { return s.StreamKey == payload.StreamKey })
+}
+
+// PingStreamServer asks again for the server of a stream.
+func (h *Handle) PingStreamServer(ctx context.Context, payload event.PingStreamServer) (*event.StreamServerUpdate, error) {
+	return askFirst(ctx, h, payload, 0, func(s *event.StreamServerUpdate) bool { return s.StreamKey == payload.StreamKey })
+}
+
+// SetStreamPaused pauses a stream or lets it go on, and waits until that is so.
+func (h *Handle) SetStreamPaused(ctx context.Context, payload event.SetStreamPaused) (*event.StreamUpdate, error) {
+	return askFirst(ctx, h, payload, 0, func(s *event.StreamUpdate) bool {
+		return s.StreamKey == payload.StreamKey && s.Paused == payload.Paused
+	})
+}
+
+// SpeedTest is what a speed test is made with.
+type SpeedTest struct {
+	Test *event.SpeedTestCreate
+	// Server is where to connect to.
+	Server *event.SpeedTestServerUpdate
+}
+
+// CreateSpeedTest begins a speed test, and waits for it and its server.
+//
+// Deprecated: the protocol has done away with it. Spacebar may still know it.
+func (h *Handle) CreateSpeedTest(ctx context.Context, payload event.CreateSpeedTest) (*SpeedTest, error) {
+	test, server, err := askPair(ctx, h, payload, 0,
+		func(*event.SpeedTestCreate) bool { return true },
+		func(s *event.SpeedTestCreate) string { return s.StreamKey },
+		func(s *event.SpeedTestServerUpdate) string { return s.StreamKey }, true)
+	if err != nil {
+		return nil, err
+	}
+	return &SpeedTest{Test: test, Server: server}, nil
+}
+
+// DeleteSpeedTest ends a speed test, and waits until that is so.
+//
+// Deprecated: the protocol has done away with it. Spacebar may still know it.
+func (h *Handle) DeleteSpeedTest(ctx context.Context) (*event.SpeedTestDelete, error) {
+	return askFirst[*event.SpeedTestDelete](ctx, h, event.DeleteSpeedTest{}, 0, nil)
 }
 
 // RequestLastMessages requests the last message of each of some channels and
 // waits for them.
 func (h *Handle) RequestLastMessages(ctx context.Context, payload event.RequestLastMessages) (*event.LastMessages, error) {
-	return askFirst(ctx, h, payload, func(m *event.LastMessages) bool { return m.GuildID == payload.GuildID })
+	return askFirst(ctx, h, payload, payload.GuildID, func(m *event.LastMessages) bool { return m.GuildID == payload.GuildID })
 }
 
 // RequestChannelStatuses requests the status texts of a guild's voice channels.
 func (h *Handle) RequestChannelStatuses(ctx context.Context, payload event.RequestChannelStatuses) (*event.ChannelStatuses, error) {
-	return askFirst(ctx, h, payload, func(s *event.ChannelStatuses) bool { return s.GuildID == payload.GuildID })
+	return askFirst(ctx, h, payload, payload.GuildID, func(s *event.ChannelStatuses) bool { return s.GuildID == payload.GuildID })
 }
 
 // RequestChannelInfo requests details of a guild's voice channels.
 func (h *Handle) RequestChannelInfo(ctx context.Context, payload event.RequestChannelInfo) (*event.ChannelInfo, error) {
-	return askFirst(ctx, h, payload, func(i *event.ChannelInfo) bool { return i.GuildID == payload.GuildID })
+	return askFirst(ctx, h, payload, payload.GuildID, func(i *event.ChannelInfo) bool { return i.GuildID == payload.GuildID })
 }
 
 // RequestChannelMemberCount requests how many members can see a channel.
 func (h *Handle) RequestChannelMemberCount(ctx context.Context, payload event.RequestChannelMemberCount) (*event.ChannelMemberCountUpdate, error) {
-	return askFirst(ctx, h, payload, func(c *event.ChannelMemberCountUpdate) bool {
+	return askFirst(ctx, h, payload, payload.GuildID, func(c *event.ChannelMemberCountUpdate) bool {
 		return c.GuildID == payload.GuildID && c.ChannelID == payload.ChannelID
 	})
 }
 
 // RequestDeletedEntityIDs asks which of the things a client knows are gone.
 func (h *Handle) RequestDeletedEntityIDs(ctx context.Context, payload event.RequestDeletedEntityIDs) (*event.DeletedEntityIDs, error) {
-	return askFirst(ctx, h, payload, func(d *event.DeletedEntityIDs) bool { return d.GuildID == payload.GuildID })
+	return askFirst(ctx, h, payload, payload.GuildID, func(d *event.DeletedEntityIDs) bool { return d.GuildID == payload.GuildID })
+}
+
+// ResyncGuildChannels asks for channels of a guild again that came obfuscated, and
+// waits for them.
+func (h *Handle) ResyncGuildChannels(ctx context.Context, payload event.ResyncGuildChannels) (*event.ChannelSync, error) {
+	return askFirst(ctx, h, payload, payload.GuildID, func(c *event.ChannelSync) bool { return c.GuildID == payload.GuildID })
 }
 
 // RequestSoundboardSounds requests the soundboard sounds of guilds and waits for
 // those of each, in the order in which they come.
 func (h *Handle) RequestSoundboardSounds(ctx context.Context, payload event.RequestSoundboardSounds) ([]*event.SoundboardSounds, error) {
-	return askEach(ctx, h, payload, payload.GuildIDs, func(s *event.SoundboardSounds) event.Snowflake { return s.GuildID })
+	return askEach(ctx, h, payload, payload.GuildIDs, payload.GuildIDs, func(s *event.SoundboardSounds) event.Snowflake { return s.GuildID }, nil)
 }
 
 // RequestGuildSync requests the members and presences of guilds and waits for
 // those of each, in the order in which they come.
 func (h *Handle) RequestGuildSync(ctx context.Context, payload event.RequestGuildSync) ([]*event.GuildSync, error) {
-	return askEach(ctx, h, payload, payload, func(s *event.GuildSync) event.Snowflake { return s.ID })
+	return askEach(ctx, h, payload, payload, payload, func(s *event.GuildSync) event.Snowflake { return s.ID }, nil)
 }
 
 // LazyRequest subscribes to a guild's events and member list and waits for the
@@ -254,21 +384,28 @@ func (h *Handle) LazyRequest(ctx context.Context, payload event.LazyRequest) (*e
 	if len(payload.Channels.Value()) == 0 {
 		return nil, fail(session.ErrInvalidPayload, "a lazy request without channels is not answered; use SendLazyRequest")
 	}
-	return askFirst(ctx, h, payload, func(l *event.GuildMemberListUpdate) bool { return l.GuildID == payload.GuildID })
+	return askFirst(ctx, h, payload, payload.GuildID, func(l *event.GuildMemberListUpdate) bool { return l.GuildID == payload.GuildID })
 }
 
-// SearchRecentMembers searches the members that were active of late and waits for
-// the answer.
-func (h *Handle) SearchRecentMembers(ctx context.Context, payload event.SearchRecentMembers) (*event.GuildMembersChunk, error) {
-	nonce := payload.Nonce.Or(rand.Text())
-	payload.Nonce = event.Some(nonce)
-	return askFirst(ctx, h, payload, func(c *event.GuildMembersChunk) bool { return c.Nonce.Value() == nonce })
+// UpdateGuildSubscriptions subscribes to guilds and waits for a member list of each
+// that the payload names channels of, in the order in which they come.
+func (h *Handle) UpdateGuildSubscriptions(ctx context.Context, payload event.UpdateGuildSubscriptions) ([]*event.GuildMemberListUpdate, error) {
+	var ids []event.Snowflake
+	for id, s := range payload.Subscriptions {
+		if len(s.Channels.Value()) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fail(session.ErrInvalidPayload, "subscriptions without channels are not answered; use SendUpdateGuildSubscriptions")
+	}
+	return askEach(ctx, h, payload, ids, ids, func(l *event.GuildMemberListUpdate) event.Snowflake { return l.GuildID }, nil)
 }
 
 // RequestCallConnect asks about the call of a private channel and waits for it.
 // CallSync is the same.
 func (h *Handle) RequestCallConnect(ctx context.Context, payload event.RequestCallConnect) (*event.CallCreate, error) {
-	return askFirst(ctx, h, payload, func(c *event.CallCreate) bool { return c.ChannelID == payload.ChannelID })
+	return askFirst(ctx, h, payload, 0, func(c *event.CallCreate) bool { return c.ChannelID == payload.ChannelID })
 }
 
 // SendCallSync is SendRequestCallConnect by its other name.
@@ -279,28 +416,4 @@ func (h *Handle) SendCallSync(ctx context.Context, payload event.RequestCallConn
 // CallSync is RequestCallConnect by its other name.
 func (h *Handle) CallSync(ctx context.Context, payload event.RequestCallConnect) (*event.CallCreate, error) {
 	return h.RequestCallConnect(ctx, payload)
-}
-
-// askEach sends payload and returns the answers, one for each id.
-func askEach[T event.Dispatch](ctx context.Context, h *Handle, payload event.Send, ids []event.Snowflake, id func(T) event.Snowflake) ([]T, error) {
-	left := map[event.Snowflake]bool{}
-	for _, id := range ids {
-		left[id] = true
-	}
-	var all []T
-	var zero T
-	err := h.ask(ctx, request{
-		payload: payload,
-		names:   []string{zero.EventName()},
-		take: func(d event.Dispatch) (part, done bool, err error) {
-			answer, ok := d.(T)
-			if !ok || !left[id(answer)] {
-				return false, false, nil
-			}
-			delete(left, id(answer))
-			all = append(all, answer)
-			return true, len(left) == 0, nil
-		},
-	})
-	return all, err
 }

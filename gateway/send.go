@@ -3,7 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
-	"strconv"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-json"
@@ -91,41 +92,86 @@ func encode(d any) ([]byte, error) {
 // part of one, before the request fails whatever its context says.
 const answerTimeout = 30 * time.Second
 
+// RateLimitError says that the server refuses a request for now. It matches
+// ErrRateLimited.
+type RateLimitError struct {
+	// Op of the request.
+	Op event.Op
+	// RetryAfter is when the server takes it again.
+	RetryAfter time.Duration
+}
+
+// Error describes the error.
+func (e *RateLimitError) Error() string {
+	return "gateway: the server refuses " + e.Op.String() + " for " + e.RetryAfter.String() + "; try again then"
+}
+
+// Is matches ErrRateLimited.
+func (e *RateLimitError) Is(target error) bool { return target == ErrRateLimited }
+
 // request is a message that is sent for its answer.
 type request struct {
 	payload event.Send
 	// names of the events that may be the answer.
 	names []string
+	// nonce of the payload, and the guilds it is about, by which the server tells
+	// which request it refuses.
+	nonce  string
+	guilds []event.Snowflake
 	// take is handed every such event, until it says that it has everything, or
-	// fails. It is called by the dispatcher.
-	take func(event.Dispatch) (part, done bool, err error)
-	// limited reports whether a RATE_LIMITED for the opcode is about this request;
-	// nil means yes.
-	limited func(*event.RateLimited) bool
+	// until ask returns. It is called by the dispatcher and never at the same time
+	// as what follows ask.
+	take func(event.Dispatch) (part, done bool)
+}
+
+// refused reports whether the server refuses this very request.
+func (r *request) refused(l *event.RateLimited) bool {
+	if l.Opcode != r.payload.Opcode() {
+		return false
+	}
+	if nonce, ok := l.Meta.Nonce.Get(); ok {
+		return nonce == r.nonce
+	}
+	guild, ok := l.Meta.GuildID.Get()
+	return !ok || len(r.guilds) == 0 || slices.Contains(r.guilds, guild)
 }
 
 // ask sends a request and waits for the answer. It subscribes before it sends, so
 // that nothing is missed, and ends when the session does.
 func (h *Handle) ask(ctx context.Context, r request) error {
+	var mu sync.Mutex
+	over := false // nobody waits any more
+	defer func() {
+		mu.Lock()
+		over = true
+		mu.Unlock()
+	}()
 	result := make(chan error, 1)
 	progress := make(chan struct{}, 1)
 	finish := func(err error) {
-		select {
-		case result <- err:
-		default:
+		mu.Lock()
+		defer mu.Unlock()
+		if !over {
+			over = true
+			result <- err
 		}
 	}
 	op := r.payload.Opcode()
-	auth := op == event.OpIdentify || op == event.OpResume
 	stop := h.ObserveEvents(func(e *Event) {
 		answer, err := e.Payload()
 		if err != nil {
 			finish(fail(codeDecode, e.Name+": "+err.Error()))
 			return
 		}
-		part, done, err := r.take(answer)
-		if done || err != nil {
-			finish(err)
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return
+		}
+		part, done := r.take(answer)
+		if done {
+			over = true
+			result <- nil
 		} else if part {
 			select {
 			case progress <- struct{}{}:
@@ -135,16 +181,22 @@ func (h *Handle) ask(ctx context.Context, r request) error {
 	}, r.names...)
 	defer stop()
 	stopLimited := Observe(h, func(l *event.RateLimited) {
-		if l.Opcode == op && (r.limited == nil || r.limited(l)) {
-			finish(fail(codeRateLimited, "the server refuses "+op.String()+" for "+strconv.FormatFloat(l.RetryAfter, 'g', 4, 64)+" s; try again then"))
+		if r.refused(l) {
+			finish(&RateLimitError{Op: op, RetryAfter: time.Duration(l.RetryAfter * float64(time.Second))})
 		}
 	})
 	defer stopLimited()
+	// Changes of the state from before the request may still be waiting to be told.
+	before := h.socket()
+	auth := op == event.OpIdentify || op == event.OpResume
 	stopState := h.ObserveState(func(s StateChange) {
-		if auth && (s.State == StateIdentifying || s.State == StateResuming || s.State == StateReady) {
+		switch {
+		case s.State == StateReady, h.State() == StateReady && h.socket() == before:
+			return // it was late
+		case auth && (s.State == StateIdentifying || s.State == StateResuming):
 			return
 		}
-		finish(fail(session.ErrDisconnected, "the session ended before the answer came"))
+		finish(fail(session.ErrDisconnected, "the session ended before the answer to "+op.String()+" came"))
 	})
 	defer stopState()
 	if err := h.Send(ctx, r.payload); err != nil {
@@ -153,36 +205,121 @@ func (h *Handle) ask(ctx context.Context, r request) error {
 	timeout := time.NewTimer(answerTimeout)
 	defer timeout.Stop()
 	for {
+		var err error
 		select {
 		case err := <-result:
 			return err
 		case <-progress:
 			timeout.Reset(answerTimeout)
+			continue
 		case <-timeout.C:
-			return fail(session.ErrTimeout, "the server did not answer "+op.String()+" within "+answerTimeout.String())
+			err = fail(session.ErrTimeout, "the server did not answer "+op.String()+" within "+answerTimeout.String())
 		case <-h.c.done:
-			return h.c.err
+			err = h.c.err
 		case <-ctx.Done():
-			return waitError(ctx, "the server did not answer "+op.String()+" in time")
+			err = waitError(ctx, "the server did not answer "+op.String()+" in time")
+		}
+		select {
+		case answered := <-result: // at the same moment
+			return answered
+		default:
+			return err
 		}
 	}
 }
 
+// socket is what the session is connected by at present, nil if by nothing.
+func (h *Handle) socket() *socket {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	return h.c.sock
+}
+
 // askFirst sends payload and returns the first event of the type T for which
 // match returns true; a nil match takes any.
-func askFirst[T event.Dispatch](ctx context.Context, h *Handle, payload event.Send, match func(T) bool) (T, error) {
-	var found T
-	err := h.ask(ctx, request{
+func askFirst[T event.Dispatch](ctx context.Context, h *Handle, payload event.Send, guild event.Snowflake, match func(T) bool) (T, error) {
+	var found, none T
+	r := request{
 		payload: payload,
 		names:   []string{found.EventName()},
-		take: func(d event.Dispatch) (part, done bool, err error) {
+		take: func(d event.Dispatch) (part, done bool) {
 			answer, ok := d.(T)
 			if !ok || match != nil && !match(answer) {
-				return false, false, nil
+				return false, false
 			}
 			found = answer
-			return true, true, nil
+			return true, true
+		},
+	}
+	if guild != 0 {
+		r.guilds = []event.Snowflake{guild}
+	}
+	if err := h.ask(ctx, r); err != nil {
+		return none, err
+	}
+	return found, nil
+}
+
+// askEach sends payload and returns the answers of the type T, one for each id,
+// in the order in which they come. A nil mine takes any.
+func askEach[T event.Dispatch](ctx context.Context, h *Handle, payload event.Send, ids, guilds []event.Snowflake, id func(T) event.Snowflake, mine func(T) bool) ([]T, error) {
+	left := map[event.Snowflake]bool{}
+	for _, id := range ids {
+		left[id] = true
+	}
+	var all []T
+	var zero T
+	err := h.ask(ctx, request{
+		payload: payload,
+		names:   []string{zero.EventName()},
+		guilds:  guilds,
+		take: func(d event.Dispatch) (part, done bool) {
+			answer, ok := d.(T)
+			if !ok || !left[id(answer)] || mine != nil && !mine(answer) {
+				return false, false
+			}
+			delete(left, id(answer))
+			all = append(all, answer)
+			return true, len(left) == 0
 		},
 	})
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// askPair sends payload and returns two events that come in any order: the first
+// A that match takes, and the B of the same key. Without needB, A alone will do.
+func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.Send, guild event.Snowflake, match func(A) bool, key func(A) string, keyB func(B) string, needB bool) (A, B, error) {
+	var a, noA A
+	var b, noB B
+	have := false
+	servers := map[string]B{}
+	r := request{
+		payload: payload,
+		names:   []string{a.EventName(), b.EventName()},
+		take: func(d event.Dispatch) (part, done bool) {
+			switch d := d.(type) {
+			case A:
+				if !have && match(d) {
+					a, have, part = d, true, true
+				}
+			case B:
+				servers[keyB(d)] = d
+			}
+			if !have {
+				return part, false
+			}
+			b, done = servers[key(a)]
+			return part, done || !needB
+		},
+	}
+	if guild != 0 {
+		r.guilds = []event.Snowflake{guild}
+	}
+	if err := h.ask(ctx, r); err != nil {
+		return noA, noB, err
+	}
+	return a, b, nil
 }

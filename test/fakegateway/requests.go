@@ -22,7 +22,7 @@ func (r request) in(p Profile) bool { return p == Documented || !r.documentedOnl
 var requests = map[int]request{
 	opPresence:           {do: (*EngineConn).onPresence, early: 4000},
 	opVoiceState:         {do: (*EngineConn).onVoiceState},
-	opVoicePing:          {do: ignore, documentedOnly: true},
+	opVoicePing:          {do: (*EngineConn).onVoicePing, documentedOnly: true},
 	opMembers:            {do: (*EngineConn).onMembers, early: 4000},
 	opGuildSync:          {do: (*EngineConn).onGuildSync},
 	opCallConnect:        {do: (*EngineConn).onCallConnect, documentedOnly: true},
@@ -31,7 +31,7 @@ var requests = map[int]request{
 	opStreamCreate:       {do: (*EngineConn).onStreamCreate},
 	opStreamDelete:       {do: (*EngineConn).onStreamDelete},
 	opStreamWatch:        {do: (*EngineConn).onStreamWatch},
-	opStreamPing:         {do: ignore, documentedOnly: true},
+	opStreamPing:         {do: (*EngineConn).onStreamPing, documentedOnly: true},
 	opStreamPaused:       {do: (*EngineConn).onStreamPaused, documentedOnly: true},
 	opForumUnreads:       {do: (*EngineConn).onForumUnreads, documentedOnly: true},
 	opRemoteCommand:      {do: (*EngineConn).onRemoteCommand, documentedOnly: true},
@@ -46,7 +46,7 @@ var requests = map[int]request{
 	opChannelsResync:     {do: (*EngineConn).onChannelsResync, documentedOnly: true},
 	opChannelMemberCount: {do: (*EngineConn).onChannelMemberCount, documentedOnly: true},
 	opTimeSpent:          {do: ignore},
-	opLobbyVoicePing:     {do: ignore, documentedOnly: true},
+	opLobbyVoicePing:     {do: (*EngineConn).onLobbyVoicePing, documentedOnly: true},
 	opChannelInfo:        {do: (*EngineConn).onChannelInfo},
 }
 
@@ -116,11 +116,23 @@ func (c *EngineConn) onVoiceState(d json.RawMessage) int {
 	if before != nil && before.channel == p.ChannelID {
 		return 0
 	}
-	o := newObject().str("token", e.letters(16, hexDigits)).optStr("guild_id", p.GuildID)
-	if p.GuildID == "" {
-		o.str("channel_id", p.ChannelID)
+	e.voiceServer(u)
+	return 0
+}
+
+// voiceServer tells a user where to connect to.
+func (e *Engine) voiceServer(u *User) {
+	o := newObject().str("token", e.letters(16, hexDigits)).optStr("guild_id", u.voice.guild)
+	if u.voice.guild == "" {
+		o.str("channel_id", u.voice.channel)
 	}
 	e.toUser(u, "VOICE_SERVER_UPDATE", o.str("endpoint", "127.0.0.1:3004").done())
+}
+
+func (c *EngineConn) onVoicePing(json.RawMessage) int {
+	if u := c.sess.user; u.voice != nil {
+		c.e.voiceServer(u)
+	}
 	return 0
 }
 
@@ -211,8 +223,25 @@ func (c *EngineConn) onLobbyVoice(d json.RawMessage) int {
 			str("user_id", c.sess.user.ID).str("session_id", c.sess.id).bool("deaf", false).bool("mute", false).
 			bool("self_deaf", p.Deaf).bool("self_mute", p.Mute).bool("self_video", false).bool("suppress", false).
 			null("request_to_speak_timestamp").done())
-		c.dispatch("LOBBY_VOICE_SERVER_UPDATE", newObject().str("token", c.e.letters(16, hexDigits)).
-			str("lobby_id", p.LobbyID).str("endpoint", "127.0.0.1:3004").done())
+		c.lobbyVoiceServer(p.LobbyID)
+	}
+	return 0
+}
+
+func (c *EngineConn) lobbyVoiceServer(id string) {
+	c.dispatch("LOBBY_VOICE_SERVER_UPDATE", newObject().str("token", c.e.letters(16, hexDigits)).
+		str("lobby_id", id).str("endpoint", "127.0.0.1:3004").done())
+}
+
+func (c *EngineConn) onLobbyVoicePing(d json.RawMessage) int {
+	var p struct {
+		LobbyID string `json:"lobby_id"`
+	}
+	if code := read(d, &p); code != 0 {
+		return code
+	}
+	if p.LobbyID != "" {
+		c.lobbyVoiceServer(p.LobbyID)
 	}
 	return 0
 }
@@ -258,10 +287,23 @@ func (c *EngineConn) onStreamWatch(d json.RawMessage) int {
 func (c *EngineConn) stream(name, key, channel string, paused bool) {
 	c.dispatch(name, newObject().str("stream_key", key).str("rtc_server_id", c.e.newID()).str("rtc_channel_id", channel).
 		str("region", "spacebar").strs("viewer_ids", c.sess.user.ID).bool("paused", paused).done())
-	if server, isNew := strings.CutSuffix(name, "_CREATE"); isNew {
-		c.dispatch(server+"_SERVER_UPDATE", newObject().str("token", c.e.letters(16, hexDigits)).str("stream_key", key).
-			str("endpoint", "127.0.0.1:3004").done())
+	if kind, isNew := strings.CutSuffix(name, "_CREATE"); isNew {
+		c.streamServer(kind, key)
 	}
+}
+
+func (c *EngineConn) streamServer(kind, key string) {
+	c.dispatch(kind+"_SERVER_UPDATE", newObject().str("token", c.e.letters(16, hexDigits)).str("stream_key", key).
+		str("endpoint", "127.0.0.1:3004").done())
+}
+
+func (c *EngineConn) onStreamPing(d json.RawMessage) int {
+	var p streamRequest
+	if code := read(d, &p); code != 0 {
+		return code
+	}
+	c.streamServer("STREAM", p.Key)
+	return 0
 }
 
 func (c *EngineConn) onStreamDelete(d json.RawMessage) int {

@@ -41,7 +41,7 @@ func TestAnswers(t *testing.T) {
 		{`{"op":4,"d":{"guild_id":null,"channel_id":"DM","self_mute":false,"self_deaf":false}}`, "VOICE_STATE_UPDATE VOICE_SERVER_UPDATE"},
 		{`{"op":13,"d":{"channel_id":"DM"}}`, "CALL_CREATE"},
 		{`{"op":13,"d":{"channel_id":"TEXT"}}`, ""},
-		{`{"op":5,"d":null}`, ""},
+		{`{"op":5,"d":null}`, "VOICE_SERVER_UPDATE"},
 		{`{"op":8,"d":{"guild_id":"G","query":"","limit":0}}`, "GUILD_MEMBERS_CHUNK"},
 		{`{"op":8,"d":{"guild_id":["G","H"],"query":"","limit":0}}`, "GUILD_MEMBERS_CHUNK GUILD_MEMBERS_CHUNK"},
 		{`{"op":8,"d":{"guild_id":"1","query":"","limit":0}}`, ""},
@@ -53,7 +53,7 @@ func TestAnswers(t *testing.T) {
 		{`{"op":18,"d":{"type":"guild","guild_id":"G","channel_id":"VOICE"}}`, "STREAM_CREATE STREAM_SERVER_UPDATE"},
 		{`{"op":18,"d":{"type":"call","channel_id":"DM"}}`, "STREAM_CREATE STREAM_SERVER_UPDATE"},
 		{`{"op":20,"d":{"stream_key":"guild:G:VOICE:1"}}`, "STREAM_CREATE STREAM_SERVER_UPDATE"},
-		{`{"op":21,"d":{"stream_key":"guild:G:VOICE:1"}}`, ""},
+		{`{"op":21,"d":{"stream_key":"guild:G:VOICE:1"}}`, "STREAM_SERVER_UPDATE"},
 		{`{"op":22,"d":{"stream_key":"guild:G:VOICE:1","paused":true}}`, "STREAM_UPDATE"},
 		{`{"op":19,"d":{"stream_key":"guild:G:VOICE:1"}}`, "STREAM_DELETE"},
 		{`{"op":28,"d":{"guild_id":"G","channel_id":"TEXT","threads":[]}}`, "FORUM_UNREADS"},
@@ -69,7 +69,7 @@ func TestAnswers(t *testing.T) {
 		{`{"op":38,"d":{"guild_id":"G","obfuscated_channel_ids":["TEXT"]}}`, "CHANNEL_SYNC"},
 		{`{"op":39,"d":{"guild_id":"G","channel_id":"TEXT"}}`, "CHANNEL_MEMBER_COUNT_UPDATE"},
 		{`{"op":41,"d":{}}`, ""},
-		{`{"op":42,"d":{}}`, ""},
+		{`{"op":42,"d":{"lobby_id":"1"}}`, "LOBBY_VOICE_SERVER_UPDATE"},
 	} {
 		text := strings.NewReplacer(`"G"`, `"`+g.ID+`"`, `"H"`, `"`+w.Guilds[1].ID+`"`, "VOICE", g.Voice().ID,
 			"TEXT", g.Text().ID, "DM", dm.ID, "ME", me).Replace(tc.send)
