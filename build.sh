@@ -49,11 +49,34 @@ wasm_exec() {
 	} >build/wasm_exec.mjs
 }
 
+# lean_modfile: the go.mod that the binary is built with. Of safejs it takes a
+# copy without fmt, which safejs has for the stacks that its errors print with
+# %+v and for three messages, and which would be a ninth of the download.
+lean_modfile() {
+	local module=github.com/hack-pad/safejs lean=build/safejs from
+	go mod download "$module"
+	from=$(go list -m -f '{{.Dir}}' "$module")
+	rm -rf "$lean"
+	mkdir -p "$lean/internal/catch" "$lean/internal/stackerr"
+	printf 'module %s\n\ngo 1.19\n' "$module" >"$lean/go.mod"
+	cp "$from"/{bytes,error,func,global,type}.go "$lean"
+	sed 's/fmt\.Errorf(\("[^:"]*\)[^"]*", .*)$/errors.New(\1")/; s/^\t"fmt"$/\t"errors"/' "$from/value.go" >"$lean/value.go"
+	sed 's/^\tdefault:$/\tcase string:\n\t\treturn errors.New(value)\n&/; s/fmt\.Errorf("%+v", value)/errors.New("panic")/; s/^\t"fmt"$/\t"errors"/' \
+		"$from/internal/catch/catch.go" >"$lean/internal/catch/catch.go"
+	printf 'package stackerr\n\nfunc WithStack(err error) error { return err }\n' >"$lean/internal/stackerr/stackerr.go"
+	! grep -rn 'fmt' "$lean" || die "safejs is not what lean_modfile expects: has its version changed?"
+	sed "\$ a replace $module => ./$lean" go.mod >build/lean.mod
+	cp go.sum build/lean.sum
+	echo build/lean.mod
+}
+
 cmd_wasm() { # wasm: build the WebAssembly binary and its loader into web/dist
 	need_go
 	say "building web/dist"
 	mkdir -p web/dist
-	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o web/dist/gateway.wasm ./wasm
+	local modfile
+	modfile=$(lean_modfile)
+	GOOS=js GOARCH=wasm go build -modfile="$modfile" -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o web/dist/gateway.wasm ./wasm
 	wasm_exec
 	bundle web/dist/index.js web/src/index.ts module --format=esm
 	bundle web/dist/spacebar-gateway.js web/src/script.ts script --format=iife
@@ -113,6 +136,8 @@ cmd_lint() { # lint: gofmt, vet, staticcheck and the type checks
 native_tests() {
 	say "native tests, with the race detector"
 	go test -race ./...
+	say "the simulation, 2,000 seeds"
+	go test ./test/simulation
 }
 
 wasm_tests() {
@@ -155,6 +180,36 @@ cmd_test() { # test: run every test, native, wasm and browser, installing what t
 	node_tests
 	browser_tests
 	say "all tests passed"
+}
+
+# bench_build: what the benchmark runs.
+bench_build() {
+	need_go
+	npm_install
+	debian chromium chromium
+	cmd_wasm
+	say "building the benchmark"
+	if [ ! -d test/bench/node_modules ] || [ test/bench/package-lock.json -nt test/bench/node_modules ]; then
+		npm --prefix test/bench ci --no-audit --no-fund --loglevel=error
+		touch test/bench/node_modules
+	fi
+	go build -o build/bin/benchcorpus ./test/bench/corpus
+	go build -o build/bin/benchserver ./test/bench/server
+	go -C test/bench/peers build -o "$root/build/bin/benchclient" .
+	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o build/bench/empty.wasm ./test/bench/empty
+	esbuild test/bench/page/page.js --alias:base=./web/src/base.module.ts --external:util --format=iife --outfile=build/bench/page.js
+}
+
+cmd_bench() { # bench [part …] [-quick]: measure what events cost, against other clients; see test/bench/README.md
+	bench_build
+	node test/bench/bench.mjs "$@"
+}
+
+cmd_size() { # size: what the WebAssembly binary and the scripts weigh, and what contributes
+	need_go
+	need_node
+	cmd_wasm
+	node test/bench/size.mjs
 }
 
 cmd_package() { # package: build the npm tarball

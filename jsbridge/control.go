@@ -3,16 +3,15 @@
 package jsbridge
 
 import (
-	"os"
-
 	"github.com/hack-pad/safejs"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
-// Serve hands the control functions to JavaScript and parks. The loader names,
-// as the program's argument, the global function that takes them.
+// Serve hands the control functions to JavaScript and parks. What it sees as the
+// global object is one of the loader's making (web/src/wasm.ts), with a function
+// handOver that takes them.
 func Serve() {
 	table := make(map[string]any, len(control))
 	for name, f := range control {
@@ -30,10 +29,7 @@ func Serve() {
 		}
 		table[name] = fn
 	}
-	if len(os.Args) < 2 {
-		panic("jsbridge: the loader did not say where to hand the core over")
-	}
-	if _, err := safejs.Global().Call(os.Args[1], table); err != nil {
+	if _, err := safejs.Global().Call("handOver", table); err != nil {
 		panic(err)
 	}
 	select {}

@@ -98,7 +98,6 @@ export async function start(module: WebAssembly.Module, exited: (text: string) =
     },
   };
   const go = makeGo(scope);
-  go.argv = ["spacebar-gateway", "handOver"];
   go.exit = () => exited(printed.split("\n").find((line) => line !== "") ?? "");
   const instance = await WebAssembly.instantiate(module, go.importObject);
   const running = go.run(instance);
