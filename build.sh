@@ -197,10 +197,10 @@ bench_build() {
 	go build -o build/bin/benchserver ./test/bench/server
 	go -C test/bench/peers build -o "$root/build/bin/benchclient" .
 	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o build/bench/empty.wasm ./test/bench/empty
-	esbuild test/bench/page/page.js --alias:base=./web/src/base.module.ts --external:util --format=iife --outfile=build/bench/page.js
+	esbuild test/bench/page/page.js --external:util --format=iife --outfile=build/bench/page.js
 }
 
-cmd_bench() { # bench [part …] [-quick]: measure what events cost, against other clients; see test/bench/README.md
+cmd_bench() { # bench [part …] [-quick] [-write]: measure what events cost, against other clients; see test/bench/README.md
 	bench_build
 	node test/bench/bench.mjs "$@"
 }
@@ -209,6 +209,8 @@ cmd_size() { # size: what the WebAssembly binary and the scripts weigh, and what
 	need_go
 	need_node
 	cmd_wasm
+	mkdir -p build/bench
+	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./wasm
 	node test/bench/size.mjs
 }
 
@@ -218,9 +220,9 @@ cmd_package() { # package: build the npm tarball
 	say "declarations and tarball"
 	rm -rf web/dist/types
 	web/node_modules/.bin/tsc -p web
-	cp LICENSE web/LICENSE
+	cp LICENSE README.md web
 	(cd web && npm pack --silent --pack-destination ../build)
-	rm web/LICENSE
+	rm web/LICENSE web/README.md
 	ls -l build/*.tgz
 }
 
