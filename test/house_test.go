@@ -77,6 +77,20 @@ func TestHouse(t *testing.T) {
 			}
 		}
 	}
+	// safejs has fmt, but for the binary it is taken out (build.sh, lean_modfile).
+	for _, pkg := range []string{"wasm", "jsbridge", "gateway/session", "gateway/wire"} {
+		cmd := exec.Command("go", "list", "-f", "{{join .Imports \"\\n\"}}", module+pkg)
+		cmd.Env = append(os.Environ(), wasm...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("go list %s: %v\n%s", pkg, err, out)
+		}
+		for _, imported := range strings.Fields(string(out)) {
+			if imported == "fmt" || imported == "os" {
+				t.Errorf("%s imports %s, which adds 80 KB to the download", pkg, imported)
+			}
+		}
+	}
 	for _, pkg := range deps(t, "gateway/event") {
 		if strings.HasPrefix(pkg, module) && pkg != module+"gateway/event" {
 			t.Errorf("gateway/event links %s: it imports nothing of ours", pkg)
