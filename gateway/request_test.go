@@ -2,10 +2,12 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -534,4 +536,68 @@ func TestRequestBeforeTheStateIsTold(t *testing.T) {
 		}
 		h.Close()
 	})
+}
+
+// What is refused before it is sent is the same in Go and in JavaScript, whose
+// tests read the same table.
+func TestRefusedSends(t *testing.T) {
+	text, err := os.ReadFile("testdata/sends.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Send    string
+		Payload json.RawMessage
+		Refused *string // the field, empty for the payload as a whole
+		JS      bool    // Go's types do not allow it
+	}
+	if err := json.Unmarshal(text, &cases); err != nil {
+		t.Fatal(err)
+	}
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	h := connect(t, srv)
+	seen := map[string]bool{}
+	for _, c := range cases {
+		if c.JS {
+			continue
+		}
+		var method reflect.Method
+		for m := range reflect.TypeFor[*gateway.Handle]().Methods() {
+			if strings.EqualFold(m.Name, c.Send) && strings.HasPrefix(m.Name, "Send") || strings.EqualFold(m.Name, "Send"+c.Send) {
+				method = m
+			}
+		}
+		if method.Type == nil {
+			t.Fatalf("there is no send %s", c.Send)
+		}
+		seen[method.Name] = true
+		payload := reflect.New(method.Type.In(2))
+		what := c.Send + " " + string(c.Payload)
+		if json.Unmarshal(c.Payload, payload.Interface()) != nil {
+			if c.Refused == nil {
+				t.Errorf("%s is of the wrong type, and is not to be refused", what)
+			}
+			continue
+		}
+		err := payload.Elem().Interface().(event.Send).Validate()
+		if (err != nil) != (c.Refused != nil) {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if err == nil {
+			continue
+		}
+		var invalid *event.ValidationError
+		err = h.Send(t.Context(), payload.Elem().Interface().(event.Send))
+		var kind *gateway.Error
+		if !errors.Is(err, gateway.ErrInvalidPayload) || !errors.As(err, &kind) || !errors.As(err, &invalid) || invalid.Field != *c.Refused {
+			t.Errorf("%s: %v, want one about %q", what, err, *c.Refused)
+		}
+	}
+	if len(seen) != 32 {
+		t.Errorf("%d sends were tried, want 32", len(seen))
+	}
+	if m := srv.State().Conns[0].Received; len(m) != 1 {
+		t.Errorf("what is refused was sent: %v", m)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 // (Options.SendQueue). It fails at once with
 //
 //   - ErrInvalidPayload if the payload lacks something, or a value is out of range:
-//     servers answer that by closing the connection;
+//     servers answer that by closing the connection. An *event.ValidationError in
+//     it names the field;
 //   - ErrNotReady if there is no session at present (Identify and Resume: if the
 //     connection is not in StateConnected);
 //   - ErrMessageTooLarge, ErrQueueFull, ErrClosed;
@@ -27,10 +29,19 @@ import (
 // with ErrTimeout when ctx ends. What failed was not sent.
 func (h *Handle) Send(ctx context.Context, payload event.Send) error {
 	if err := payload.Validate(); err != nil {
-		return fail(session.ErrInvalidPayload, err.Error())
+		return &causedError{fail(session.ErrInvalidPayload, strings.TrimPrefix(err.Error(), "event: ")), err}
 	}
 	return h.SendOp(ctx, payload.Opcode(), payload)
 }
+
+// causedError is an Error with what it came from.
+type causedError struct {
+	kind  *Error
+	cause error
+}
+
+func (e *causedError) Error() string   { return e.kind.Error() }
+func (e *causedError) Unwrap() []error { return []error{e.kind, e.cause} }
 
 // SendOp sends any payload with any opcode: d is marshalled to JSON, unless it
 // is a json.RawMessage. Nothing about it is checked but that it is JSON. See
@@ -102,12 +113,12 @@ type RateLimitError struct {
 }
 
 // Error describes the error.
-func (e *RateLimitError) Error() string {
-	return "gateway: the server refuses " + e.Op.String() + " for " + e.RetryAfter.String() + "; try again then"
-}
+func (e *RateLimitError) Error() string { return e.Unwrap().Error() }
 
-// Is matches ErrRateLimited.
-func (e *RateLimitError) Is(target error) bool { return target == ErrRateLimited }
+// Unwrap returns an Error.
+func (e *RateLimitError) Unwrap() error {
+	return fail(codeRateLimited, "the server refuses "+e.Op.String()+" for "+e.RetryAfter.String()+"; try again then")
+}
 
 // request is a message that is sent for its answer.
 type request struct {
