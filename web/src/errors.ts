@@ -24,6 +24,11 @@ export type ErrorCode =
   | "authentication_failed"
   | "identify_rejected"
   | "rate_limited"
+  | "not_an_instance"
+  | "http_error"
+  | "invalid_form"
+  | "captcha_required"
+  | "mfa_required"
   | "protocol"
   | "malformed_message"
   | "corrupt_stream"
@@ -60,6 +65,35 @@ export class GatewayError extends Error {
     this.code = info.code;
     this.closeCode = info.closeCode || undefined;
     this.fatal = info.fatal ?? false;
+  }
+}
+
+/** "invalid_payload": what was to be sent lacks something, or a value is not what servers take. */
+export class PayloadError extends GatewayError {
+  /** The key of the field; empty if it is the payload as a whole. */
+  readonly field: string;
+
+  /** @internal */
+  constructor(name: string, field: string, why: string) {
+    super({ code: "invalid_payload", message: `cannot send ${name}: ${field || "the payload"} ${why}` });
+    this.name = "PayloadError";
+    this.field = field;
+  }
+}
+
+/** "rate_limited": the server refuses a request for now. */
+export class RateLimitError extends GatewayError {
+  /** The opcode of the request. */
+  readonly op: number;
+  /** When the server takes it again, in milliseconds. */
+  readonly retryAfter: number;
+
+  /** @internal */
+  constructor(name: string, op: number, seconds: number) {
+    super({ code: "rate_limited", message: `the server refuses ${name} for ${seconds} s; try again then` });
+    this.name = "RateLimitError";
+    this.op = op;
+    this.retryAfter = Number(seconds) * 1000 || 0;
   }
 }
 

@@ -1,26 +1,31 @@
 // The global object, for pages that use no modules and for consoles.
 
-import { GatewayError } from "./errors.js";
+import { GatewayError, PayloadError, RateLimitError } from "./errors.js";
 import { connect, hostKind, init, spawn, version } from "./gateway.js";
 import { GatewayHandle, method, type SendMethods } from "./handle.js";
 import * as protocol from "./protocol.gen.js";
+import { requestNames, type RequestMethods } from "./requests.js";
+import * as user from "./user.js";
 
 type Bound<M> = { [N in keyof M]: M[N] extends (...args: infer A) => infer R ? (handle: GatewayHandle, ...args: A) => R : never };
 
 /** What `globalThis.spacebarGateway` holds. */
-export type SpacebarGateway = Bound<SendMethods> & {
+export type SpacebarGateway = Bound<SendMethods & RequestMethods> & {
   init: typeof init;
   connect: typeof connect;
   spawn: typeof spawn;
   hostKind: typeof hostKind;
   version: string;
   GatewayError: typeof GatewayError;
+  PayloadError: typeof PayloadError;
+  RateLimitError: typeof RateLimitError;
   GatewayHandle: typeof GatewayHandle;
   /** Sends any payload with any opcode. */
   send(handle: GatewayHandle, ...args: Parameters<GatewayHandle["send"]>): Promise<void>;
   /** Alias of sendRequestCallConnect. */
   sendCallSync: Bound<SendMethods>["sendRequestCallConnect"];
-} & typeof protocol;
+} & typeof protocol &
+  typeof user;
 
 declare global {
   // eslint-disable-next-line no-var
@@ -29,8 +34,8 @@ declare global {
 
 /** Puts everything on the global object. */
 export function bind(): void {
-  const bound: Record<string, unknown> = { ...protocol, init, connect, spawn, hostKind, version, GatewayError, GatewayHandle };
-  for (const name of [...(Object.keys(protocol.sends) as protocol.SendName[]).map(method), "send", "sendCallSync"] as (keyof SendMethods)[]) {
+  const bound: Record<string, unknown> = { ...protocol, ...user, init, connect, spawn, hostKind, version, GatewayError, PayloadError, RateLimitError, GatewayHandle };
+  for (const name of [...(Object.keys(protocol.sends) as protocol.SendName[]).map(method), ...requestNames, "send", "sendCallSync"] as (keyof SendMethods)[]) {
     bound[name] = (handle: GatewayHandle, ...args: Parameters<SendMethods[typeof name]>) => {
       if (!(handle instanceof GatewayHandle)) throw new TypeError(`spacebarGateway.${name} takes a handle first`);
       return (handle[name] as (...a: unknown[]) => unknown)(...args);

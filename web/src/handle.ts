@@ -1,26 +1,17 @@
 // The handle: what a web app holds of a connection.
 
-import { Connection, type Gap, type StateChange } from "./connection.js";
-import { describe, fail, GatewayError } from "./errors.js";
+import { Connection, type Gap, type StateChange, type Stats } from "./connection.js";
+import { describe, fail, type GatewayError } from "./errors.js";
 import type { EventInfo, ObserveOptions, Observer, Unsubscribe } from "./observers.js";
 import { sends, type DispatchEvents, type EventName, type SendName, type SendPayloads } from "./protocol.gen.js";
+import { addRequests, check, post, wait, type RequestMethods, type SendOptions, type WaitOptions } from "./requests.js";
 import { validate } from "./validate.js";
-import type { CoreStats, Session, State } from "./protocol.js";
+import type { Session, State } from "./protocol.js";
+
+export { check } from "./requests.js";
 
 /** The payload of an event by its name; unknown for names the protocol does not have. */
 export type Payload<N extends string> = N extends EventName ? DispatchEvents[N] : unknown;
-
-/** Options of a send. */
-export interface SendOptions {
-  /** Takes the send back if it still waits for the rate limit; it then fails with "aborted". */
-  signal?: AbortSignal | undefined;
-}
-
-/** Options of whatever waits for an event. */
-export interface WaitOptions extends SendOptions {
-  /** How long to wait, in milliseconds, before failing with "timeout"; 30000 by default, Infinity for ever. */
-  timeout?: number | undefined;
-}
 
 /** Options of closing a handle. */
 export interface CloseOptions {
@@ -40,22 +31,6 @@ export type SendMethods = {
   [N in SendName as SendMethod<N>]: (payload: SendPayloads[N], options?: SendOptions) => Promise<void>;
 };
 
-/** The members of a guild that were asked for, from all chunks. */
-export interface GuildMembers {
-  members: DispatchEvents["GUILD_MEMBERS_CHUNK"]["members"];
-  presences: NonNullable<DispatchEvents["GUILD_MEMBERS_CHUNK"]["presences"]>;
-  /** The ids asked for that are no members. */
-  notFound: string[];
-}
-
-/** What a voice channel is joined with. */
-export interface VoiceConnection {
-  state: DispatchEvents["VOICE_STATE_UPDATE"];
-  /** Where to connect to; null when a channel was left, or nothing but a flag changed. */
-  server: DispatchEvents["VOICE_SERVER_UPDATE"] | null;
-}
-
-const WAIT = 30_000;
 const BUFFER = 1024; // events that an iteration may fall behind
 
 /**
@@ -71,6 +46,10 @@ export class GatewayHandle {
   constructor(connection: Connection, owner: boolean) {
     this.#c = connection;
     this.#owner = owner;
+  }
+
+  static {
+    addRequests(this.prototype, (handle) => (handle as GatewayHandle).#c);
   }
 
   /** The state of the connection, as far as the page has been told. */
@@ -97,7 +76,7 @@ export class GatewayHandle {
   }
 
   /** Counts of what the connection has done. */
-  stats(): Promise<CoreStats> {
+  stats(): Promise<Stats> {
     return this.#c.stats();
   }
 
@@ -165,15 +144,18 @@ export class GatewayHandle {
    */
   waitFor<N extends string>(name: N, predicate?: ((data: Payload<N>, event: EventInfo) => boolean) | null, options: WaitOptions = {}): Promise<Payload<N>> {
     check(options, ["signal", "timeout"], "waitFor");
-    return this.#wait(options, `no ${name} came`, (resolve, reject) => [
-      this.#c.events.add(name, (data: Payload<N>, event: EventInfo) => {
-        try {
-          if (!predicate || predicate(data, event)) resolve(data);
-        } catch (thrown) {
-          reject(fail("observer_threw", `the predicate of waitFor threw: ${describe(thrown)}`, thrown));
-        }
-      }),
-    ]);
+    return wait(this.#c, options, `no ${name} came`, (resolve, reject, restart) => {
+      restart();
+      return [
+        this.#c.events.add(name, (data: Payload<N>, event: EventInfo) => {
+          try {
+            if (!predicate || predicate(data, event)) resolve(data);
+          } catch (thrown) {
+            reject(fail("observer_threw", `the predicate of waitFor threw: ${describe(thrown)}`, thrown));
+          }
+        }),
+      ];
+    });
   }
 
   /**
@@ -194,6 +176,7 @@ export class GatewayHandle {
     const stop = this.observe(name as N, (data) => {
       if (waiting.push(data) > BUFFER) {
         waiting.shift();
+        this.#c.dropped++;
         if (dropped++ === 0) this.#c.raise(fail("overflow", `events were dropped, as the loop over ${describe(name)} is slow`));
       } else dropped = 0;
       wake?.();
@@ -236,102 +219,7 @@ export class GatewayHandle {
   async send(op: number, payload: unknown, options: SendOptions = {}): Promise<void> {
     check(options, ["signal"], "send");
     if (!Number.isInteger(op) || op < 0) throw fail("invalid_payload", `an opcode is a whole number, not ${describe(op)}`);
-    let text: string | undefined;
-    try {
-      text = JSON.stringify(payload ?? null);
-    } catch (thrown) {
-      throw fail("invalid_payload", `the payload of opcode ${op} cannot be made JSON: ${describe(thrown)}`, thrown);
-    }
-    if (text === undefined) throw fail("invalid_payload", `the payload of opcode ${op} cannot be made JSON`);
-    return this.#c.send(op, text, options.signal);
-  }
-
-  /** Sends Identify and waits for READY. For handles made by spawn. */
-  identify(payload: SendPayloads["identify"], options?: WaitOptions): Promise<DispatchEvents["READY"]> {
-    return this.#ask("identify", payload, options, "READY", (data, found) => found(data));
-  }
-
-  /** Sends Resume and waits for RESUMED. For handles made by spawn. */
-  resume(payload: SendPayloads["resume"], options?: WaitOptions): Promise<DispatchEvents["RESUMED"]> {
-    return this.#ask("resume", payload, options, "RESUMED", (data, found) => found(data));
-  }
-
-  /** Requests members of one or several guilds and waits for all chunks. */
-  async requestGuildMembers(payload: SendPayloads["requestGuildMembers"], options?: WaitOptions): Promise<GuildMembers> {
-    const nonce = payload.nonce ?? newNonce();
-    const left = new Map<string, number>([payload.guild_id].flat().map((id) => [id, -1]));
-    const all: GuildMembers = { members: [], presences: [], notFound: [] };
-    return this.#ask("requestGuildMembers", { ...payload, nonce }, options, "GUILD_MEMBERS_CHUNK", (chunk, found) => {
-      if (chunk.nonce !== nonce || !left.has(chunk.guild_id)) return;
-      const missing = left.get(chunk.guild_id)!;
-      const rest = (missing < 0 ? chunk.chunk_count : missing) - 1;
-      all.members.push(...chunk.members);
-      all.presences.push(...(chunk.presences ?? []));
-      all.notFound.push(...(chunk.not_found ?? []));
-      if (rest > 0) left.set(chunk.guild_id, rest);
-      else left.delete(chunk.guild_id);
-      if (left.size === 0) found(all);
-    });
-  }
-
-  /** Requests the last message of each of some channels and waits for them. */
-  requestLastMessages(payload: SendPayloads["requestLastMessages"], options?: WaitOptions): Promise<DispatchEvents["LAST_MESSAGES"]> {
-    return this.#ask("requestLastMessages", payload, options, "LAST_MESSAGES", (data, found) => {
-      if (data.guild_id === payload.guild_id) found(data);
-    });
-  }
-
-  #ask<N extends SendName, E extends EventName, T>(
-    name: N,
-    payload: SendPayloads[N],
-    options: WaitOptions = {},
-    answer: E,
-    take: (data: DispatchEvents[E], found: (value: T) => void) => void,
-  ): Promise<T> {
-    check(options, ["signal", "timeout"], name);
-    const auth = name === "identify" || name === "resume";
-    return this.#wait(options, `the server did not answer ${name}`, (resolve, reject) => {
-      const stops = [
-        this.#c.events.add(answer, (data: DispatchEvents[E]) => take(data, resolve)),
-        this.#c.events.add("RATE_LIMITED", (limited: DispatchEvents["RATE_LIMITED"]) => {
-          if (limited.opcode === sends[name]) reject(fail("rate_limited", `the server refuses ${name} for ${limited.retry_after} s; try again then`));
-        }),
-        this.#c.lifecycle.add("state", ({ state }: StateChange) => {
-          if (!auth || (state !== "identifying" && state !== "resuming" && state !== "ready")) {
-            reject(fail("disconnected", `the connection was lost before the answer to ${name} came`));
-          }
-        }),
-      ];
-      this[method(name)](payload as never, { signal: options.signal }).catch(reject);
-      return stops;
-    });
-  }
-
-  /** A promise that is settled by what `begin` subscribes to, or by time, signal or close. */
-  #wait<T>(options: WaitOptions, late: string, begin: (resolve: (value: T) => void, reject: (error: GatewayError) => void) => Unsubscribe[]): Promise<T> {
-    const { signal, timeout = WAIT } = options;
-    if (this.#c.state === "closed") return Promise.reject(fail("closed", "the handle is closed"));
-    if (signal?.aborted) return Promise.reject(fail("aborted", "the wait was aborted", signal.reason));
-    return new Promise<T>((resolve, reject) => {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      let stops: Unsubscribe[] = [];
-      let settled = false;
-      const settle = (finish: () => void) => {
-        if (settled) return;
-        settled = true;
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", aborted);
-        for (const stop of stops) stop();
-        finish();
-      };
-      const rejected = (error: GatewayError) => settle(() => reject(error));
-      const aborted = () => rejected(fail("aborted", "the wait was aborted", signal?.reason));
-      stops = begin((value) => settle(() => resolve(value)), rejected);
-      if (settled) for (const stop of stops) stop();
-      signal?.addEventListener("abort", aborted);
-      if (timeout < Infinity) timer = setTimeout(() => rejected(fail("timeout", `${late} within ${timeout} ms`)), timeout);
-      void this.#c.done.then((error) => rejected(error ?? fail("closed", "the handle was closed")));
-    });
+    return post(this.#c, op, payload, options.signal);
   }
 
   /** Ties subscriptions to this handle and to a signal. */
@@ -348,7 +236,7 @@ export class GatewayHandle {
   }
 }
 
-export interface GatewayHandle extends SendMethods, AsyncDisposable {
+export interface GatewayHandle extends SendMethods, RequestMethods, AsyncDisposable {
   /** Alias of sendRequestCallConnect. */
   sendCallSync: SendMethods["sendRequestCallConnect"];
 }
@@ -381,16 +269,4 @@ function toCall<T, E>(observer: ((data: T, event: E) => void) | { update(data: T
   if (typeof observer === "function") return observer;
   if (observer && typeof observer.update === "function") return (data, event) => observer.update(data, event);
   throw fail("invalid_option", "an observer is a function, or an object with an update function");
-}
-
-/** Refuses options that do not exist, so that a slip of the pen does not go unnoticed. */
-export function check(options: unknown, names: readonly string[], where: string): void {
-  if (typeof options !== "object" || options === null) throw fail("invalid_option", `the options of ${where} must be an object, not ${describe(options)}`);
-  for (const key of Object.keys(options)) {
-    if (!names.includes(key)) throw fail("invalid_option", `${where} has no option "${key}"; it has ${names.join(", ")}`);
-  }
-}
-
-function newNonce(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(2)), (n) => n.toString(36)).join("-");
 }

@@ -9648,7 +9648,7 @@ export const sendRules: Record<SendName, string | Record<string, string>> = {
     user_ids: "F?..100",
     nonce: "s?..32",
   },
-  requestGuildSync: "a!",
+  requestGuildSync: "A!",
   requestCallConnect: {
     channel_id: "f!",
   },
@@ -9658,9 +9658,9 @@ export const sendRules: Record<SendName, string | Record<string, string>> = {
     activities: "b?",
     threads: "b?",
     member_updates: "b?",
-    members: "a?",
+    members: "A?",
     channels: "o?",
-    thread_member_lists: "a?",
+    thread_member_lists: "A?",
   },
   updateLobbyVoiceStates: "a",
   createStream: {
@@ -9699,7 +9699,7 @@ export const sendRules: Record<SendName, string | Record<string, string>> = {
     sticker_ids_hash: "s",
   },
   requestSoundboardSounds: {
-    guild_ids: "a!",
+    guild_ids: "A!",
   },
   createSpeedTest: {
     preferred_region: "s?|",
@@ -9707,7 +9707,7 @@ export const sendRules: Record<SendName, string | Record<string, string>> = {
   deleteSpeedTest: "z",
   requestLastMessages: {
     guild_id: "f!",
-    channel_ids: "a!..100",
+    channel_ids: "A!..100",
   },
   searchRecentMembers: {
     guild_id: "f!",
@@ -9723,7 +9723,7 @@ export const sendRules: Record<SendName, string | Record<string, string>> = {
   },
   resyncGuildChannels: {
     guild_id: "f!",
-    obfuscated_channel_ids: "a!",
+    obfuscated_channel_ids: "A!",
   },
   requestChannelMemberCount: {
     guild_id: "f!",

@@ -387,6 +387,8 @@ func (s *Spec) tsRule(f *Field) string {
 	r := parseType(f.Type)
 	rule := "o"
 	switch {
+	case r.Kind == "[]" && r.Elem.Kind == "" && r.Elem.Name == "snowflake":
+		rule = "A"
 	case r.Kind == "[]" || r.Kind == "[2]":
 		rule = "a"
 	case r.Kind == "" && f.Type == "null":
