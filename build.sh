@@ -226,6 +226,17 @@ cmd_package() { # package: build the npm tarball
 	ls -l build/*.tgz
 }
 
+cmd_simulate() { # simulate [-seeds N] [-from N] [-state FILE] | -seed N: live through seeds of the simulation, or through one with its trace
+	need_go
+	go build -o build/bin/simulate ./test/simulation/cmd/simulate
+	build/bin/simulate "$@"
+}
+
+cmd_mutants() { # mutants [-seeds N] [-only TEXT]: put bugs into the session, one at a time, and see that the simulation finds each
+	need_go
+	go run ./test/simulation/cmd/mutants "$@"
+}
+
 cmd_spec() { # spec: what of the protocol is typed, and which captures exercised it
 	need_go
 	go run ./gateway/event/internal/gen -counts -coverage test/captures
