@@ -32,6 +32,7 @@ const (
 	dialTimeout     = 15 * time.Second
 	helloTimeout    = 15 * time.Second
 	identifyTimeout = 30 * time.Second // READY; and between two events of a resume
+	resumeLimit     = 5 * time.Minute  // for all of a resume: RESUMED may have been lost
 	connectedLimit  = 60 * time.Second // for the caller to identify
 	probeTimeout    = 5 * time.Second
 
@@ -51,6 +52,8 @@ const (
 
 	maxReconnectDelay = 5 * time.Minute // that an op 7 may ask for
 	drainAfterOp7     = 2 * time.Second // in which the server may still send, and close
+
+	maxSessionText = 1024 // bytes of a session ID, or of a resume URL
 
 	maxResumes  = 3
 	maxRefusals = 2

@@ -21,6 +21,9 @@ func (s *Session) dial(now time.Duration) {
 	s.beatAt, s.heard = never, false
 	s.reconnectIn, s.reconnectAt = never, 0
 	s.stopTimers()
+	if !s.live {
+		s.snap.Seq = -1 // what came before a READY that did not come
+	}
 	url := s.cfg.URL
 	if s.onResumeHost = s.live && !s.badHost && s.resumable() && s.snap.ResumeURL != ""; s.onResumeHost {
 		url = s.snap.ResumeURL
@@ -78,6 +81,9 @@ func (s *Session) overdue(now time.Duration) {
 		err.Message = "the server did not answer Identify with READY within " + identifyTimeout.String()
 	case StateResuming:
 		err.Message = "the server did not answer Resume with events or RESUMED within " + identifyTimeout.String()
+		if now >= s.resumeBy {
+			err.Message = "the server did not finish to resume within " + resumeLimit.String()
+		}
 	}
 	s.lose(now, err, true, CloseKeep)
 }
@@ -152,6 +158,7 @@ func (s *Session) sendResume(now time.Duration) {
 		s.enter(StateResuming)
 	}
 	s.set(timerState, now+identifyTimeout)
+	s.resumeBy = now + resumeLimit
 	d := append([]byte(nil), `{"token":`...)
 	d = wire.AppendString(d, s.token)
 	d = append(d, `,"session_id":`...)
@@ -163,14 +170,15 @@ func (s *Session) sendResume(now time.Duration) {
 	s.write(now, msg)
 }
 
-// beat sends a heartbeat. It passes by the queue, but is counted.
+// beat sends a heartbeat, which passes by the queue. Those out of turn must be
+// counted by the caller; the regular ones have a share of their own.
 func (s *Session) beat(now time.Duration) {
 	d := []byte("null")
 	if s.snap.Seq >= 0 {
 		d = strconv.AppendInt(d[:0], s.snap.Seq, 10)
 	}
 	msg, _ := s.encode(opHeartbeat, d)
-	s.write(now, msg)
+	s.emitWrite(msg)
 	s.beatAt, s.heard = now, false
 }
 
@@ -188,8 +196,13 @@ func (s *Session) encode(op int, d []byte) ([]byte, error) {
 	return msg, nil
 }
 
+// write sends a message that the rate limit counts.
 func (s *Session) write(now time.Duration, msg []byte) {
 	s.limit.count(now)
+	s.emitWrite(msg)
+}
+
+func (s *Session) emitWrite(msg []byte) {
 	s.emit(Output{Kind: OutputWrite, Conn: s.conn, Data: msg, Binary: s.Transport().Encoding == wire.ETF})
 }
 
@@ -259,7 +272,7 @@ func (s *Session) lose(now time.Duration, cause *Error, keep bool, code CloseCod
 			s.report(ErrResumeFailed, "the session could not be resumed in "+strconv.Itoa(maxResumes)+" attempts; starting a new one")
 		}
 	}
-	if !keep {
+	if !keep || !s.live {
 		s.loseSession(cause)
 	}
 	if !s.wasReady && !cause.Fatal {
@@ -304,10 +317,10 @@ func (s *Session) resumeAgain() bool {
 // rejected looks at a connection that ended between Identify and READY. Some
 // servers answer a wrong token, or an Identify they cannot read, with a code
 // that otherwise asks for another try: after a few of those the answer is
-// plain.
+// plain. An Identify that has worked is not doubted: it is the server that fails.
 func (s *Session) rejected(cause *Error) {
 	code := cause.CloseCode
-	if !s.sentAuth || code != CloseUnknownError && code != CloseDecodeError {
+	if !s.sentAuth || s.wasReady || code != CloseUnknownError && code != CloseDecodeError {
 		return
 	}
 	if s.rejections++; s.rejections < maxRejected {
@@ -360,10 +373,10 @@ func (s *Session) broken(err error) {
 
 // loseSession notes that the session is gone, and since when.
 func (s *Session) loseSession(cause *Error) {
-	if !s.live {
+	if !s.begun {
 		return
 	}
-	s.live = false
+	s.begun, s.live = false, false
 	s.badHost, s.resumes = false, 0
 	if s.lost == nil {
 		s.lost = &Gap{Reason: cause, LastSeq: s.snap.Seq, DisconnectedAt: s.goneAt, SessionLost: true}

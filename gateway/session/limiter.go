@@ -6,18 +6,20 @@ import "time"
 // apart may arrive closer together.
 const counted = RateWindow + time.Second
 
-// limiter is a sliding window over the messages sent on one connection.
+// limiter is a sliding window over the messages sent on one connection, but for
+// the regular heartbeats: those are as many as their interval makes them, and have
+// a share of their own.
 type limiter struct {
 	sent [RateLimit]time.Duration // a ring of the times of the last sends
 	next int                      // where the next one goes
 	n    int                      // how many of them are within the window
-	// beats that the heartbeat interval makes fall into one window.
+	// beats is how many regular heartbeats can fall into one window.
 	beats int
 }
 
 // reset starts a connection whose heartbeats come at this interval.
 func (l *limiter) reset(interval time.Duration) {
-	*l = limiter{beats: int((RateWindow + interval - 1) / interval)}
+	*l = limiter{beats: int((counted + interval - 1) / interval)}
 }
 
 func (l *limiter) expire(now time.Duration) {
@@ -31,7 +33,7 @@ func (l *limiter) oldest(i int) time.Duration {
 	return l.sent[(l.next-l.n+i+2*RateLimit)%RateLimit]
 }
 
-// count notes a message sent.
+// count notes a message sent that is not a regular heartbeat.
 func (l *limiter) count(now time.Duration) {
 	l.expire(now)
 	l.sent[l.next] = now
@@ -41,13 +43,12 @@ func (l *limiter) count(now time.Duration) {
 	}
 }
 
-// The budget, from the top: the heartbeats of one window are set aside for the
-// heartbeats; two more for Identify or Resume and a probe; the rest is for the
-// user. Heartbeats the server or a wake-up asks for may use the user's share,
-// but never that of the regular ones.
+// The budget, from the top: the regular heartbeats have theirs; two more messages
+// are for Identify or Resume and a probe; the rest is for the user. Heartbeats the
+// server or a wake-up asks for may use the user's share.
 
-func (l *limiter) userLimit() int  { return max(1, RateLimit-l.beats-2) }
-func (l *limiter) extraLimit() int { return max(2, RateLimit-l.beats-1) }
+func (l *limiter) userLimit() int  { return RateLimit - l.beats - 2 }
+func (l *limiter) extraLimit() int { return RateLimit - l.beats - 1 }
 
 // userMay reports whether a user's message may go now.
 func (l *limiter) userMay(now time.Duration) bool {
@@ -59,6 +60,12 @@ func (l *limiter) userMay(now time.Duration) bool {
 func (l *limiter) extraMay(now time.Duration) bool {
 	l.expire(now)
 	return l.n < l.extraLimit()
+}
+
+// authMay reports whether there is room for another Identify or Resume.
+func (l *limiter) authMay(now time.Duration) bool {
+	l.expire(now)
+	return l.n < RateLimit-l.beats
 }
 
 // userNext returns when the next user's message may go.

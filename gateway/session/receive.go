@@ -43,6 +43,7 @@ func (s *Session) message(msg []byte) {
 	case opHeartbeat:
 		// Asked for by the server, so it says nothing about a missed ACK.
 		if s.beating() && s.limit.extraMay(now) {
+			s.limit.count(now)
 			s.beat(now)
 		}
 	case opHeartbeatACK:
@@ -76,7 +77,9 @@ func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf b
 	kind.Count++
 	switch {
 	case kind.role == roleReady:
-		s.ready(now, m, etf)
+		if !s.ready(now, m, etf) {
+			return
+		}
 	case kind.role == roleResumed:
 		s.snap.Seq = max(s.snap.Seq, m.Seq)
 		if s.state == StateResuming {
@@ -86,7 +89,7 @@ func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf b
 	default:
 		if s.state == StateResuming {
 			// The replay makes progress, which an ACK would not show.
-			s.set(timerState, now+identifyTimeout)
+			s.set(timerState, min(now+identifyTimeout, s.resumeBy))
 			if m.Seq >= 0 && m.Seq <= s.snap.Seq {
 				return // it had arrived before
 			}
@@ -101,18 +104,23 @@ func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf b
 		msg = nil
 		var err error
 		if d, err = s.translate(d); err != nil {
-			s.report(ErrMalformed, "the payload of "+kind.Name+" cannot be read ("+err.Error()+")")
+			s.report(ErrMalformed, "the payload of "+printable(kind.Name)+" cannot be read ("+err.Error()+")")
 			return
 		}
 	}
 	s.emit(Output{Kind: OutputDispatch, Event: kind, Seq: m.Seq, Data: d, Message: msg})
 }
 
-// ready takes up the session that READY begins.
-func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) {
+// ready takes up the session that READY begins. It reports false for one that
+// cannot be read: the server's other answer to Identify is awaited, in vain.
+func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) bool {
 	d := m.Data
 	if etf {
-		d, _ = s.translate(d)
+		var err error
+		if d, err = s.translate(d); err != nil {
+			s.report(ErrMalformed, "READY cannot be read ("+err.Error()+")")
+			return false
+		}
 	}
 	snap := Snapshot{Seq: m.Seq}
 	wire.Members(d, func(key, value []byte) bool {
@@ -124,18 +132,21 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) {
 		}
 		return snap.ID == "" || snap.ResumeURL == ""
 	})
-	if snap.ID == "" {
-		s.report(ErrProtocol, "READY has no session_id; this session cannot be resumed")
+	if len(snap.ID) > maxSessionText {
+		snap.ID = "" // a Resume with it would be larger than servers take
 	}
-	if snap.ResumeURL != "" && !resumeURLAllowed(s.cfg.URL, snap.ResumeURL) {
+	if snap.ID == "" {
+		s.report(ErrProtocol, "READY has no session_id that could be sent back; this session cannot be resumed")
+	}
+	if snap.ResumeURL != "" && (len(snap.ResumeURL) > maxSessionText || !resumeURLAllowed(s.cfg.URL, snap.ResumeURL)) {
 		s.report(ErrProtocol, "READY names a resume URL that is no WebSocket, or less secure than the gateway's; ignored")
 		snap.ResumeURL = ""
 	}
-	if s.live {
+	if s.begun {
 		// READY where RESUMED was due: the server has started over.
 		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server began a new session"})
 	}
-	s.snap, s.live = snap, snap.ID != ""
+	s.snap, s.live, s.begun = snap, snap.ID != "", true
 	gap := s.lost
 	s.lost = nil
 	s.becomeReady(now, false)
@@ -149,6 +160,7 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) {
 		s.stats.Gaps++
 		s.emit(Output{Kind: OutputGap, Gap: gap})
 	}
+	return true
 }
 
 func (s *Session) becomeReady(now time.Duration, resumed bool) {
@@ -197,8 +209,8 @@ func (s *Session) invalidSession(now time.Duration, resumable bool) {
 	if s.state == StateReady {
 		cause.Message = "the server ended the session"
 	}
-	if s.invalids++; s.invalids > maxInvalid {
-		s.lose(now, cause, false, CloseKeep)
+	if s.invalids++; s.invalids > maxInvalid || !s.limit.authMay(now) {
+		s.lose(now, cause, resumable && s.invalids <= maxInvalid, CloseKeep)
 		return
 	}
 	s.settle(&Error{Code: ErrDisconnected, Message: "the session was ended before the message was sent"})

@@ -72,9 +72,11 @@ type Session struct {
 	token    string
 	snap     Snapshot
 	live     bool // snap is that of a session that may be resumed
+	begun    bool // a session was ready, or is to be resumed, and its loss is not noted
 	lost     *Gap // the session before, while there is no new one
 	standing standing
 	readyAt  time.Duration
+	resumeBy time.Duration // when a resume is given up, whatever it still replays
 	goneAt   time.Duration // when a Ready session was last heard
 	wasReady bool
 
@@ -111,7 +113,7 @@ func New(cfg Config) (*Session, error) {
 	s.stopTimers()
 	s.setIdentify(cfg.Identify)
 	if r := cfg.Restore; r != nil {
-		s.snap, s.live = *r, true
+		s.snap, s.live, s.begun = *r, true, true
 		s.standing.restore(r.Standing)
 	}
 	return s, nil
@@ -215,6 +217,7 @@ func (s *Session) Closed(now time.Duration, conn Conn, code CloseCode, reason, c
 		return
 	}
 	s.open = false
+	cause = printable(cause)
 	if s.state == StateDialing {
 		if cause == "" {
 			cause = "closed with " + code.String()
@@ -288,6 +291,7 @@ func (s *Session) Wake(now time.Duration) {
 		s.set(timerState, min(s.timers[timerState], now+probeTimeout))
 	case StateConnected, StateIdentifying, StateResuming, StateReady:
 		if s.timers[timerProbe] == never && s.limit.extraMay(now) {
+			s.limit.count(now)
 			s.beat(now)
 			s.set(timerProbe, now+probeTimeout)
 		}
@@ -525,7 +529,7 @@ func (s *Session) setResume(payload []byte) bool {
 		return false
 	}
 	s.token = token(payload)
-	s.snap, s.live = snap, true
+	s.snap, s.live, s.begun = snap, true, true
 	return true
 }
 

@@ -618,6 +618,121 @@ func TestLongReplay(t *testing.T) {
 	r.state(StateReady)
 }
 
+// RESUMED may be lost, and events come on.
+func TestResumeWithoutEnd(t *testing.T) {
+	r := newRig(t).ready().closed(CloseAbnormal).redial()
+	for i := 0; r.s.State() == StateResuming; i++ {
+		r.run(time.Second)
+		r.recv(event("X", i+1))
+		if i > 400 {
+			t.Fatal("it resumes for ever")
+		}
+	}
+	r.state(StateBackoff)
+	if errs := r.errs(ErrTimeout); len(errs) != 1 || !strings.Contains(errs[0].Message, "finish") {
+		t.Fatalf("errors: %v", errs)
+	}
+}
+
+// A session that cannot be resumed for want of an id is missed like any other.
+func TestLossOfSessionWithoutID(t *testing.T) {
+	r := newRig(t).start().opened().recv(hello, `{"op":0,"t":"READY","s":1,"d":{"v":9}}`)
+	r.state(StateReady)
+	r.recv(event("X", 2)).closed(CloseAbnormal).redial()
+	r.state(StateIdentifying)
+	r.recv(readyMsg)
+	if gaps := r.take(OutputGap); len(gaps) != 1 || gaps[0].Gap.LastSeq != 2 {
+		t.Fatalf("gaps: %+v", gaps)
+	}
+}
+
+// A READY that is cut short is none, in either encoding.
+func TestUnreadableReady(t *testing.T) {
+	etf := func(c *Config) { c.Transports = []wire.Transport{{Encoding: wire.ETF}} }
+	r := newRig(t, etf).start().opened()
+	term := func(text string) []byte {
+		b, err := wire.AppendETF(nil, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	r.s.Received(r.now, r.s.conn, term(hello), true)
+	r.drain()
+	whole := term(`{"t":"READY","s":1,"op":0,"d":{"v":9,"session_id":"abc","guilds":[]}}`)
+	r.s.Received(r.now, r.s.conn, whole[:len(whole)-9], true)
+	r.drain()
+	r.state(StateIdentifying)
+}
+
+// The number of a session that has gone is not told to the next server.
+func TestHeartbeatBeforeReadyHasNoNumber(t *testing.T) {
+	r := newRig(t).start().opened().recv(hello, event("X", 7)).closed(CloseAbnormal).redial()
+	r.state(StateIdentifying)
+	r.out = nil
+	r.run(25 * time.Second)
+	r.run(25 * time.Second)
+	for _, msg := range r.writes() {
+		if strings.Contains(msg, `"op":1,`) && msg != `{"op":1,"d":null}` {
+			t.Fatalf("wrote %s", msg)
+		}
+	}
+}
+
+// An Identify that has worked is not taken for wrong because the server fails.
+func TestFailingServerIsNotBadToken(t *testing.T) {
+	r := newRig(t).ready().closed(CloseSessionInvalid)
+	for range 2 * maxRejected {
+		r.redial()
+		r.state(StateIdentifying)
+		r.closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+}
+
+// A server may ask for a heartbeat every second; the user may send all the same.
+func TestShortIntervalLeavesRoomToSend(t *testing.T) {
+	r := newRig(t).start().opened().recv(`{"op":10,"d":{"heartbeat_interval":1000}}`, readyMsg)
+	for range 120 {
+		r.run(time.Second)
+		r.recv(`{"op":11}`)
+	}
+	for range 50 {
+		if _, err := send(t, r, 8, `{}`); err != nil {
+			t.Fatal(err)
+		}
+		r.recv(`{"op":11}`)
+	}
+	if n := r.s.QueueLen(); n > 0 {
+		t.Fatalf("%d of 50 sends wait", n)
+	}
+}
+
+// Identify after Invalid Session counts, too.
+func TestInvalidSessionsStayWithinTheLimit(t *testing.T) {
+	r := newRig(t).start().opened().recv(`{"op":10,"d":{"heartbeat_interval":1000}}`, readyMsg)
+	conn, began := r.s.conn, r.now
+	for r.s.conn == conn && r.now < began+50*time.Second {
+		for r.s.State() == StateReady && r.s.QueueLen() == 0 {
+			if _, err := send(t, r, 8, `{}`); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.recv(`{"op":9,"d":false}`)
+		r.run(time.Second)
+		r.recv(`{"op":11}`, readyMsg)
+	}
+	n := 0
+	for _, o := range r.take(OutputWrite) {
+		if o.Conn == conn {
+			n++
+		}
+	}
+	if n > RateLimit || n < RateLimit/2 {
+		t.Fatalf("%d messages within a minute", n)
+	}
+}
+
 func TestSequence(t *testing.T) {
 	r := newRig(t).ready()
 	for _, step := range []struct {
@@ -1066,7 +1181,7 @@ func TestRateLimit(t *testing.T) {
 	if heartbeats < 10 {
 		t.Fatalf("%d heartbeats in 5 minutes", heartbeats)
 	}
-	if r.s.limit.userLimit() != RateLimit-2-2 {
+	if r.s.limit.userLimit() != RateLimit-3-2 {
 		t.Fatalf("the user's share at 30 s is %d", r.s.limit.userLimit())
 	}
 }

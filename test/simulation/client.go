@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 	"github.com/spacebar-gateway/spacebar-gateway/test/fakegateway"
 )
 
@@ -19,6 +21,10 @@ type Client struct {
 	// Fatal tells that a fatal close code has reached the session.
 	Fatal bool
 
+	// Glances makes it look at the two ends of texts first, as browsers do.
+	Glances bool
+
+	id     string // of the session
 	asleep bool
 	inbox  []func() // what came while asleep
 	// Throttle is how late timers may be, as in a hidden page.
@@ -53,7 +59,7 @@ type Write struct {
 	At   time.Duration
 	Conn session.Conn
 	Op   int
-	Data string
+	Data string // the payload d, as JSON
 }
 
 // Dial is a connection that was dialed.
@@ -129,10 +135,10 @@ func (c *Client) carryOut(o *session.Output) {
 		c.Dials = append(c.Dials, Dial{c.w.now, o.URL})
 		c.line = c.w.dial(c, o.Conn, o.URL)
 	case session.OutputWrite:
-		var m struct{ Op int }
-		_ = json.Unmarshal(o.Data, &m)
+		m := Write{At: c.w.now, Conn: o.Conn}
+		m.Op, m.Data = read(o.Data, o.Binary)
 		c.w.logf("client    sends op %d", m.Op)
-		c.Writes = append(c.Writes, Write{c.w.now, o.Conn, m.Op, string(o.Data)})
+		c.Writes = append(c.Writes, m)
 		if c.line != nil && c.line.conn == o.Conn {
 			c.line.send(append([]byte(nil), o.Data...), o.Binary)
 		}
@@ -143,8 +149,13 @@ func (c *Client) carryOut(o *session.Output) {
 			c.line = nil
 		}
 	case session.OutputDispatch:
-		snap, _ := c.S.Snapshot()
-		c.Events = append(c.Events, Event{c.w.now, o.Event.Name, o.Seq, snap.ID, append(json.RawMessage(nil), o.Data...)})
+		if o.Event.Name == "READY" {
+			snap, _ := c.S.Snapshot()
+			c.id = snap.ID
+		}
+		if !c.w.forgetful {
+			c.Events = append(c.Events, Event{c.w.now, o.Event.Name, o.Seq, c.id, append(json.RawMessage(nil), o.Data...)})
+		}
 	case session.OutputState:
 		c.w.logf("client    is %v (%v)", o.State, o.Err)
 		c.States = append(c.States, *o)
@@ -182,7 +193,68 @@ func (c *Client) opened(l *line) {
 }
 
 func (c *Client) received(l *line, data []byte, binary bool) {
-	c.awake(l, func() { c.S.Received(c.w.now, l.conn, data, binary) })
+	c.awake(l, func() {
+		if binary || !c.Glances || !c.glance(l.conn, data) {
+			c.S.Received(c.w.now, l.conn, data, binary)
+		}
+	})
+}
+
+// ends is how much of each end of a text a glance may take.
+const ends = 128
+
+// glance shows the session the two ends of a text, and reports whether that was
+// enough. It does what web/src/core.ts does.
+func (c *Client) glance(conn session.Conn, text []byte) bool {
+	if len(text) < ends {
+		return false
+	}
+	head := 1 + bytes.IndexByte(text[1:ends-1], '{')
+	if head == 0 {
+		head = ends - 1
+	}
+	tail := max(bytes.LastIndexByte(text, ','), len(text)-24)
+	for _, b := range [][]byte{text[:head+1], text[tail:]} {
+		for _, letter := range b {
+			if letter > 127 {
+				return false
+			}
+		}
+	}
+	kind, seen := c.S.Glance(conn, text[:head+1], text[tail:])
+	switch seen {
+	case session.GlancedNothing:
+		return false
+	case session.GlancedUnobserved:
+		return true
+	}
+	var m wire.Message
+	if err := wire.Scan(text, &m); err != nil {
+		return true // what is observed is parsed by the page, which reports it
+	}
+	o := session.Output{Kind: session.OutputDispatch, Event: kind, Seq: m.Seq, Data: m.Data}
+	switch seen {
+	case session.GlancedPayload:
+		o.Data = text[head:tail]
+	case session.GlancedPayloadLast:
+		o.Data = text[head : len(text)-1]
+	}
+	c.carryOut(&o)
+	return true
+}
+
+// read takes a message of the client apart.
+func read(data []byte, binary bool) (op int, d string) {
+	var m wire.Message
+	if binary {
+		if wire.ScanETF(data, &m) == nil {
+			text, _ := wire.AppendJSON(nil, m.Data)
+			d = string(text)
+		}
+	} else if wire.Scan(data, &m) == nil {
+		d = string(m.Data)
+	}
+	return m.Op, d
 }
 
 func (c *Client) closed(l *line, code session.CloseCode, reason, cause string) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type Report struct {
 	Events  int // delivered
 	Dials   int
 	Resumes int
+	Sends   int // accepted
 	Gaps    int
 	Fatal   bool // the run ended with a fatal close code
 	// Violations of what must hold, in the order in which they were noticed.
@@ -39,33 +41,46 @@ type chaos struct {
 
 	n        int              // events dispatched
 	sent     map[string][]int // numbers, by the session or connection they were dispatched to
+	spoiled  map[int]bool     // numbers that the network has lost, and a resume may bring
 	spacebar bool
-	sleeping bool
-	healing  bool
+	habit    fakegateway.Faults // what is wrong with this server, also in peace
+	plans    []bool             // whether the dials that are planned get an odd Hello
+	trouble  time.Duration      // when it ends
+	slept    bool               // for hours
+	healing  bool               // nothing goes wrong any more
+	quiet    bool               // nothing is dispatched any more
 }
 
 // Run lives through one seed.
 func Run(seed uint64, trace bool) *Report {
 	r := rand.New(rand.NewPCG(seed, 0xc4a05))
-	c := &chaos{r: r, report: &Report{Seed: seed, Faults: map[string]int{}}, sent: map[string][]int{}}
+	c := &chaos{r: r, report: &Report{Seed: seed, Faults: map[string]int{}}, sent: map[string][]int{}, spoiled: map[int]bool{}}
 	c.o = c.options(seed, trace)
 	w, err := New(c.o)
 	if err != nil {
 		panic(err)
 	}
 	c.World = w
-	c.check = newChecker(c)
-	c.Client.Kinds.Observe("*")
-	c.live()
-	c.report.Elapsed = c.Now() - start
-	c.report.Events = c.check.delivered
-	c.report.Dials = len(c.Client.Dials)
-	for _, m := range c.Client.Writes {
-		if m.Op == 6 {
-			c.report.Resumes++
+	w.forgetful = true
+	w.spoiled = c.noteSpoiled
+	w.dialed = func(l *line) {
+		if len(c.plans) > 0 {
+			l.odd, c.plans = c.plans[0], c.plans[1:]
 		}
 	}
-	c.report.Gaps = len(c.Client.Gaps)
+	c.check = newChecker(c)
+	c.check.watch()
+	func() {
+		defer func() {
+			if p := recover(); p != nil && p != errSpins {
+				panic(p)
+			}
+		}()
+		c.live()
+	}()
+	c.report.Elapsed = c.Now() - start
+	c.report.Events = c.check.delivered
+	c.report.Gaps = c.check.gaps
 	c.report.Fatal = c.Client.Fatal
 	c.report.Violations = c.check.violations
 	c.report.Trace = c.Trace()
@@ -85,12 +100,49 @@ func (c *chaos) options(seed uint64, trace bool) Options {
 	}
 	o.Config.Attempts = -1
 	o.Config.Queue = 20
-	all := []wire.Transport{{}, {Compression: wire.Zlib}, {Compression: wire.Zstd}, {Encoding: wire.ETF}, {Encoding: wire.ETF, Compression: wire.Zlib}, {Encoding: wire.ETF, Compression: wire.Zstd}}
-	o.Config.Transports = []wire.Transport{all[c.r.IntN(len(all))]}
-	if c.r.IntN(4) == 0 {
-		o.Config.Transports = []wire.Transport{all[2], all[1], all[0]}
+	// Compression costs most of the time, and the seeds are many.
+	o.Config.Transports = make([]wire.Transport, 1)
+	if c.r.IntN(3) == 0 {
+		o.Config.Transports[0].Encoding = wire.ETF
+	}
+	switch c.r.IntN(16) {
+	case 0:
+		o.Config.Transports[0].Compression = wire.Zlib
+	case 1:
+		o.Config.Transports[0].Compression = wire.Zstd
+	case 2:
+		o.Config.Transports = []wire.Transport{{Compression: wire.Zstd}, {Compression: wire.Zlib}, {}}
+	}
+	// Some servers never resume as they should.
+	if !c.spacebar && c.r.IntN(6) == 0 {
+		c.habit = []fakegateway.Faults{{Resume: fakegateway.ResumeIgnore}, {Resume: fakegateway.ResumeRetry}, {Resume: fakegateway.ResumeRefuse}, {NoResumed: true}}[c.r.IntN(4)]
 	}
 	return o
+}
+
+// faults are those of a server with its habit.
+func (c *chaos) faults(f fakegateway.Faults) fakegateway.Faults {
+	if f.Resume == "" {
+		f.Resume = c.habit.Resume
+	}
+	f.NoResumed = f.NoResumed || c.habit.NoResumed
+	return f
+}
+
+// noteSpoiled notes which event the network has lost.
+func (c *chaos) noteSpoiled(data []byte, binary bool) {
+	var m wire.Message
+	scan := wire.Scan
+	if binary {
+		scan = wire.ScanETF
+	}
+	if scan(data, &m) == nil && string(m.Type) == "N" {
+		if binary {
+			m.Data, _ = wire.AppendJSON(nil, m.Data)
+		}
+		_, n := numbered(m.Data)
+		c.spoiled[n] = true
+	}
 }
 
 func (c *chaos) between(a, b float64) float64 { return a + c.r.Float64()*(b-a) }
@@ -100,50 +152,69 @@ func (c *chaos) soon(mean time.Duration) time.Duration {
 	return time.Duration(c.r.ExpFloat64() * float64(mean))
 }
 
-// live is the whole life: trouble for a while, then peace, then the end.
+// live is the whole life: trouble for a while, then peace, then the end. Some
+// close in the midst of the trouble.
 func (c *chaos) live() {
-	trouble := time.Duration(c.between(5, 40)) * time.Minute
+	c.trouble = c.Now() + time.Duration(c.between(5, 40))*time.Minute
+	c.Client.Glances = c.r.IntN(2) == 0
+	c.Server.SetFaults(c.Now(), fakegateway.Target{}, c.habit)
 	c.Client.Start()
-	c.repeat(3*time.Second, c.dispatch)
-	c.repeat(time.Duration(c.between(4, 40))*time.Second, c.fault)
-	c.repeat(20*time.Second, c.user)
-	c.run(trouble)
-
-	// Peace: whatever has happened, the client must be ready soon, and then miss
-	// nothing.
-	c.healing = true
-	c.heal()
-	c.logf("world     is at peace")
-	if !c.Client.Fatal {
-		// What has gone wrong before may have to be found out first.
-		c.run(2 * time.Minute)
-		if !c.until(peaceLimit, func() bool { return c.Client.State() == session.StateReady }) {
-			c.check.violated("not ready %v after the world was healthy, but %v", peaceLimit, c.Client.State())
-		}
-		for range 5 {
-			c.dispatch()
-		}
-		c.run(30 * time.Second)
-		c.check.complete()
+	c.repeat(&c.quiet, 3*time.Second, c.dispatch)
+	c.repeat(&c.healing, time.Duration(c.between(4, 40))*time.Second, c.fault)
+	c.repeat(&c.healing, 20*time.Second, c.user)
+	early := c.r.IntN(6) == 0
+	for c.Now() < c.trouble && !(early && c.Now() > c.trouble-4*time.Minute) {
+		c.run(min(time.Minute, c.trouble-c.Now()))
+	}
+	if early {
+		c.Client.Sleep(false)
 	} else {
-		c.check.fatalCode()
+		c.peace()
 	}
 
 	// The end.
+	c.logf("user      closes")
 	c.Client.Close(c.r.IntN(2) == 0)
 	c.check.closed = true
-	c.dispatch()
 	c.run(5 * time.Minute)
+	c.healing, c.quiet = true, true
 	c.check.end()
 }
 
-const peaceLimit = 4 * time.Minute
+// peace holds that, whatever has happened, the client is ready soon, and then
+// misses nothing.
+func (c *chaos) peace() {
+	c.healing = true
+	c.heal()
+	c.logf("world     is at peace")
+	if c.Client.Fatal {
+		c.check.fatalCode()
+		return
+	}
+	limit := 6 * time.Minute // RESUMED may have been lost, and the replay seem to go on
+	if c.habit.NoResumed {
+		limit = 18 * time.Minute // three times
+	}
+	// What has gone wrong before may have to be found out first.
+	c.run(2 * time.Minute)
+	if !c.until(limit, func() bool { return c.Client.State() == session.StateReady }) {
+		c.check.violated("not ready %v after the world was healthy, but %v", limit, c.Client.State())
+	}
+	c.run(5 * time.Second)
+	c.quiet = true
+	for range 5 {
+		c.dispatch()
+	}
+	c.run(30 * time.Second)
+	c.check.complete()
+}
 
 // run lets time pass, checking at every step.
 func (c *chaos) run(d time.Duration) {
 	end := c.Now() + d
 	for c.Step(end) {
 		c.check.step()
+		c.check.spins()
 	}
 	c.check.step()
 }
@@ -159,12 +230,16 @@ func (c *chaos) until(limit time.Duration, cond func() bool) bool {
 	return true
 }
 
-// repeat does something again and again until there is peace.
-func (c *chaos) repeat(mean time.Duration, f func()) {
-	c.After(c.soon(mean), func() {
-		if !c.healing {
+// repeat does something again and again until stop is true.
+func (c *chaos) repeat(stop *bool, mean time.Duration, f func()) {
+	wait := c.soon(mean)
+	if c.Client.Asleep() {
+		wait *= 10 // nobody sees it
+	}
+	c.After(wait, func() {
+		if !*stop {
 			f()
-			c.repeat(mean, f)
+			c.repeat(stop, mean, f)
 		}
 	})
 }
@@ -175,7 +250,7 @@ func (c *chaos) dispatch() {
 	c.n++
 	d := func(to string) json.RawMessage {
 		c.sent[to] = append(c.sent[to], c.n)
-		return fmt.Appendf(nil, `{"to":%q,"n":%d,"pad":%q}`, to, c.n, strings.Repeat("x", c.n%50))
+		return fmt.Appendf(nil, `{"to":%q,"n":%d,"pad":%q}`, to, c.n, padding[:c.n%len(padding)])
 	}
 	if c.spacebar {
 		for _, id := range c.Server.Identified() {
@@ -188,23 +263,43 @@ func (c *chaos) dispatch() {
 	}
 }
 
+// padding makes events of any size, some too short to be glanced at.
+const padding = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+
+// numbered reads what dispatch has written.
+func numbered(d []byte) (to string, n int) {
+	_, rest, _ := strings.Cut(string(d), `"to":"`)
+	to, rest, _ = strings.Cut(rest, `","n":`)
+	digits, _, _ := strings.Cut(rest, ",")
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return "", -1
+	}
+	return to, n
+}
+
 // heal ends everything that is wrong with the world.
 func (c *chaos) heal() {
-	c.Net.Offline, c.Net.Corrupt = false, false
+	c.Net.Offline, c.Net.Corrupt, c.Net.LoseDown, c.Net.LoseUp = false, false, 0, 0
 	clear(c.Net.Unreachable)
 	c.Net.MinDelay, c.Net.MaxDelay = 5*time.Millisecond, 60*time.Millisecond
 	c.Client.Throttle, c.Client.late = 0, 0
 	c.Client.Sleep(false)
 	c.Client.Freeze(false)
-	c.Server.SetFaults(c.Now(), fakegateway.Target{}, fakegateway.Faults{})
+	c.Server.SetFaults(c.Now(), fakegateway.Target{}, c.habit)
 	c.Server.ClearPlan()
+	c.plans = nil
 	c.Server.SetResumeURL(ResumeURL)
 }
 
 // for a while: begin now, end later.
 func (c *chaos) spell(mean time.Duration, begin, end func()) {
 	begin()
-	c.After(c.soon(mean), func() {
+	wait := mean
+	if mean < time.Hour {
+		wait = c.soon(mean)
+	}
+	c.After(wait, func() {
 		if !c.healing {
 			end()
 		}
@@ -221,12 +316,13 @@ func (c *chaos) fault() {
 	plan := func(n string, f fakegateway.Faults) {
 		set("next dial: " + n)
 		for range 1 + c.r.IntN(4) {
-			c.Server.Plan(f)
+			c.Server.Plan(c.faults(f))
+			c.plans = append(c.plans, f.Hello != "")
 		}
 	}
 	faults := func(n string, f fakegateway.Faults) {
 		set(n)
-		c.spell(30*time.Second, func() { c.Server.SetFaults(now, all, f) }, func() { c.Server.SetFaults(c.Now(), all, fakegateway.Faults{}) })
+		c.spell(30*time.Second, func() { c.Server.SetFaults(now, all, c.faults(f)) }, func() { c.Server.SetFaults(c.Now(), all, c.habit) })
 	}
 	network := func() {
 		pick(
@@ -257,7 +353,9 @@ func (c *chaos) fault() {
 				set("resume host gone")
 				c.spell(5*time.Minute, func() { c.Net.Unreachable["resume.test"] = true }, func() { delete(c.Net.Unreachable, "resume.test") })
 			},
-			func() { set("stream corrupted"); c.Net.Corrupt = true },
+			func() { set("message corrupted"); c.Net.Corrupt = true },
+			func() { set("messages to the client lost"); c.Net.LoseDown = 1 + c.r.IntN(2) },
+			func() { set("messages of the client lost"); c.Net.LoseUp = 1 + c.r.IntN(2) },
 		)
 	}
 	server := func() {
@@ -284,7 +382,30 @@ func (c *chaos) fault() {
 			func() { set("session removed"); c.Server.RemoveSession(now, all) },
 			func() { set("restart"); c.Server.Forget(now, all); c.Server.Drop(now, all) },
 			func() { set("shutdown"); c.Server.Shutdown(now) },
-			func() { set("asks for heartbeats"); c.Server.RequestHeartbeat(now, all) },
+			func() { set("asks for a heartbeat"); c.Server.RequestHeartbeat(now, all) },
+			func() {
+				set("asks for heartbeats, many")
+				for range 1 + c.r.IntN(300) {
+					c.Server.RequestHeartbeat(now, all)
+				}
+			},
+			func() {
+				set("flaps")
+				flap := false
+				c.spell(2*time.Minute, func() {}, func() { flap = true })
+				code := codes[c.r.IntN(len(codes))]
+				c.repeat(&flap, 2*time.Second, func() {
+					if !c.healing {
+						c.Server.Close(c.Now(), all, code, "")
+					}
+				})
+			},
+			func() {
+				set("ACKs that nobody asked for")
+				for range 1 + c.r.IntN(3) {
+					c.After(c.soon(5*time.Second), func() { c.Server.Send(c.Now(), all, []byte(`{"op":11}`)) })
+				}
+			},
 			func() {
 				set("garbage")
 				for range 1 + c.r.IntN(3) {
@@ -321,6 +442,7 @@ func (c *chaos) fault() {
 				plan("late Hello", fakegateway.Faults{HelloDelay: time.Duration(c.between(1, 20)) * time.Second})
 			},
 			func() { plan("no READY", fakegateway.Faults{NoReady: true}) },
+			func() { plan("READY without fields", fakegateway.Faults{Ready: `{"v":9}`}) },
 			func() {
 				plan("closes on Identify", fakegateway.Faults{CloseOnIdentify: []int{1006, 4003, 4008, 1012}[c.r.IntN(4)]})
 			},
@@ -339,8 +461,20 @@ func (c *chaos) fault() {
 	machine := func() {
 		pick(
 			func() {
+				if c.Client.Asleep() {
+					return
+				}
 				set("sleep")
-				mean := []time.Duration{10 * time.Second, 2 * time.Minute, 3 * time.Hour}[c.r.IntN(3)]
+				mean := []time.Duration{10 * time.Second, 10 * time.Second, 2 * time.Minute, 2 * time.Minute, 3 * time.Hour}[c.r.IntN(5)]
+				if mean >= time.Hour && c.slept {
+					mean = time.Minute
+				}
+				if mean >= time.Hour {
+					c.slept = true
+					set("sleep for hours")
+					mean = time.Hour + c.soon(mean)
+					c.trouble += mean // that there is trouble yet when it wakes
+				}
 				c.spell(mean, func() { c.Client.Sleep(true) }, func() {
 					c.Client.Sleep(false)
 					if c.r.IntN(2) == 0 {
@@ -360,6 +494,7 @@ func (c *chaos) fault() {
 					c.Client.Wake()
 				}
 			},
+			func() { set("another process goes on"); c.moveOn() },
 		)
 	}
 	switch {
@@ -377,6 +512,31 @@ func (c *chaos) fault() {
 	}
 }
 
+// moveOn closes the client and lets another one, in another process, take the
+// session up.
+func (c *chaos) moveOn() {
+	if c.Client.Asleep() || c.Client.State() == session.StateClosed {
+		return
+	}
+	old := c.Client
+	old.Close(true)
+	c.check.end()
+	cfg := c.o.Config
+	snap, ok := old.S.Snapshot()
+	if ok {
+		cfg.Restore = &snap
+	}
+	next, err := newClient(c.World, cfg)
+	if err != nil {
+		c.check.violated("cannot go on from %+v: %v", snap, err)
+		return
+	}
+	next.Glances, next.Throttle = old.Glances, old.Throttle
+	c.Client = next
+	c.check.handedOver(ok)
+	next.Start()
+}
+
 // user is something that the user does.
 func (c *chaos) user() {
 	if c.Client.Asleep() {
@@ -388,7 +548,7 @@ func (c *chaos) user() {
 		c.send(3, presence)
 	case 1:
 		for range 1 + c.r.IntN(150) {
-			c.send([]int{3, 8}[c.r.IntN(2)], `{"guild_id":"`+c.Server.World().Guilds[0].ID+`","query":"","limit":0}`)
+			c.send([]int{3, 8}[c.r.IntN(2)], `{"guild_id":"`+c.Server.World().Guilds[0].ID+`","query":"nobody","limit":1}`)
 		}
 	case 2:
 		if id, err := c.send(3, presence); err == nil && c.r.IntN(2) == 0 {
@@ -399,8 +559,7 @@ func (c *chaos) user() {
 	case 4:
 		c.send(8, `"`+strings.Repeat("x", 20000)+`"`) // too large
 	case 5:
-		c.Client.Kinds.Observe("TYPING_START")
-		c.Client.Kinds.Unobserve("TYPING_START")
+		c.check.watch()
 	}
 }
 
@@ -410,6 +569,9 @@ func (c *chaos) send(op int, d string) (session.SendID, error) {
 	}
 	id, err := c.Client.Send(op, d)
 	c.check.sending(id, err)
+	if err == nil {
+		c.report.Sends++
+	}
 	return id, err
 }
 

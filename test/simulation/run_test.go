@@ -3,6 +3,7 @@ package simulation
 import (
 	"flag"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"testing"
 )
@@ -15,6 +16,7 @@ var seeds = flag.Int("seeds", defaultSeeds, "seeds to live through")
 // `./build.sh simulate -seed N` lives through it again.
 func TestSeeds(t *testing.T) {
 	n := *seeds
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // much garbage, little heap
 	work := make(chan uint64)
 	var wg sync.WaitGroup
 	var mu sync.Mutex

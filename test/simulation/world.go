@@ -25,6 +25,13 @@ type World struct {
 	last   int
 	trace  []string
 	keep   bool
+
+	// forgetful worlds do not keep the events that were delivered.
+	forgetful bool
+	// spoiled, if set, sees each message that the network has lost or cut short.
+	spoiled func(data []byte, binary bool)
+	// dialed, if set, is told of each dial that reaches the server.
+	dialed func(l *line)
 }
 
 // Network is how the network is at the moment.
@@ -35,9 +42,13 @@ type Network struct {
 	Offline bool
 	// Unreachable hosts refuse connections.
 	Unreachable map[string]bool
-	// Corrupt breaks the next compressed message to the client, in a way that can be
-	// told. (Without compression a broken message is a message that is dropped.)
+	// Corrupt breaks the next message to the client, in a way that can be told: a
+	// compressed one is garbled, any other cut short.
 	Corrupt bool
+	// LoseDown and LoseUp are how many of the next messages to and from the client
+	// vanish, as a proxy on the way may let them. From a compressed stream none does:
+	// what follows would mean something else, which nobody could tell.
+	LoseDown, LoseUp int
 }
 
 // Options of a World.
@@ -192,6 +203,7 @@ type line struct {
 	held      []func()
 
 	compressed bool
+	odd        bool // it may have been given an odd Hello
 }
 
 // dial opens a connection, or fails to.
@@ -218,6 +230,9 @@ func (w *World) dial(c *Client, conn session.Conn, rawURL string) *line {
 		if w.Net.Offline {
 			fail("no route to host")
 			return
+		}
+		if w.dialed != nil {
+			w.dialed(l)
 		}
 		server, status := w.Server.Dial(w.now, fakegateway.Request{
 			Path: u.Path, Query: u.Query(), Host: u.Host, Header: http.Header{"User-Agent": {"simulation"}},
@@ -257,13 +272,37 @@ func (l *line) Send(data []byte, binary bool) {
 	if l.serverEnd {
 		return
 	}
-	if l.w.Net.Corrupt && len(data) > 8 && l.compressed {
+	if l.w.Net.LoseDown > 0 && l.mayLose(data, binary) {
+		l.w.Net.LoseDown--
+		l.spoil("lost", data, binary)
+		return
+	}
+	if l.w.Net.Corrupt && len(data) > 8 && (l.compressed || l.mayLose(data, binary)) {
 		l.w.Net.Corrupt = false
-		data = append([]byte(nil), data...)
-		data[0] = 0xff // an impossible block in every compression, and no term
-		l.w.logf("network   a message is corrupted")
+		l.spoil("corrupted", data, binary)
+		if l.compressed {
+			data = append([]byte(nil), data...)
+			data[0] = 0xff // an impossible block in every compression, and no term
+		} else {
+			data = data[:len(data)/2]
+		}
 	}
 	l.arrive(&l.down, func() { l.client.received(l, data, binary) })
+}
+
+// mayLose reports whether a message to the client can be lost so that somebody
+// notices. Not so op 9, without which the client waits for what will never come.
+func (l *line) mayLose(data []byte, binary bool) bool {
+	op, _ := read(data, binary)
+	return !l.compressed && op != 9
+}
+
+// spoil notes what the network does to a message to the client.
+func (l *line) spoil(how string, data []byte, binary bool) {
+	l.w.logf("network   a message is %s", how)
+	if l.w.spoiled != nil && !l.compressed {
+		l.w.spoiled(data, binary)
+	}
 }
 
 // Close is the server's.
@@ -291,6 +330,11 @@ func (l *line) Drop() {
 // send is the client's.
 func (l *line) send(data []byte, binary bool) {
 	if l.server == nil {
+		return
+	}
+	if l.w.Net.LoseUp > 0 {
+		l.w.Net.LoseUp--
+		l.w.logf("network   a message of the client is lost")
 		return
 	}
 	l.arrive(&l.up, func() {

@@ -2,14 +2,20 @@
 //
 //	./build.sh simulate -seeds 10000     lives through seeds 0 to 9999
 //	./build.sh simulate -seed 17         lives through one, and prints its trace
+//	./build.sh simulate -seeds 1000000 -state f.json
+//	                                     keeps account in a file, and goes on there
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -17,10 +23,24 @@ import (
 	"github.com/spacebar-gateway/spacebar-gateway/test/simulation"
 )
 
+// account is what many seeds have come to.
+type account struct {
+	From, Next     uint64
+	Elapsed        float64 // virtual hours: years of nanoseconds would overflow
+	Took           float64 // real seconds
+	Events, Sends  int
+	Dials, Resumes int
+	Gaps, Fatal    int
+	Faults         map[string]int
+	Failed         []*simulation.Report // without their traces
+}
+
 func main() {
 	seeds := flag.Uint64("seeds", 2000, "how many seeds to live through")
-	first := flag.Uint64("first", 0, "the first of them")
+	from := flag.Uint64("from", 0, "the first of them")
 	seed := flag.Int64("seed", -1, "live through this seed only, and print its trace")
+	threads := flag.Int("threads", runtime.GOMAXPROCS(0), "how many to live through at a time")
+	state := flag.String("state", "", "file to keep account in; one that exists is gone on with")
 	flag.Parse()
 	if *seed >= 0 {
 		r := simulation.Run(uint64(*seed), true)
@@ -31,69 +51,116 @@ func main() {
 		}
 		return
 	}
-	began := time.Now()
+	debug.SetGCPercent(800) // much garbage, little heap
+	runtime.GOMAXPROCS(*threads)
+	a := &account{From: *from, Next: *from, Faults: map[string]int{}}
+	if err := a.load(*state); err != nil {
+		fmt.Fprintln(os.Stderr, "simulate:", err)
+		os.Exit(1)
+	}
+	const block = 1000
+	for end := a.From + *seeds; a.Next < end; {
+		began := time.Now()
+		a.live(min(end, a.Next+block), *threads)
+		a.Took += time.Since(began).Seconds()
+		if err := a.save(*state); err != nil {
+			fmt.Fprintln(os.Stderr, "simulate:", err)
+			os.Exit(1)
+		}
+		if a.Next%10000 == 0 {
+			fmt.Fprintf(os.Stderr, "%s  %d seeds, %d failed\n", time.Now().UTC().Format(time.TimeOnly), a.Next-a.From, len(a.Failed))
+		}
+	}
+	a.print()
+	if len(a.Failed) > 0 {
+		os.Exit(1)
+	}
+}
+
+// live lives through the seeds from Next to end.
+func (a *account) live(end uint64, threads int) {
 	var (
-		mu       sync.Mutex
-		wg       sync.WaitGroup
-		work     = make(chan uint64, 64)
-		faults   = map[string]int{}
-		elapsed  float64 // hours: years of nanoseconds would overflow
-		total    simulation.Report
-		fatal, n int
-		failed   []*simulation.Report
+		mu sync.Mutex
+		wg sync.WaitGroup
 	)
-	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+	work := make(chan uint64)
+	for range threads {
+		wg.Go(func() {
 			for s := range work {
 				r := simulation.Run(s, false)
 				mu.Lock()
-				n++
-				elapsed += r.Elapsed.Hours()
-				total.Events += r.Events
-				total.Dials += r.Dials
-				total.Resumes += r.Resumes
-				total.Gaps += r.Gaps
-				if r.Fatal {
-					fatal++
-				}
-				for name, k := range r.Faults {
-					faults[name] += k
-				}
-				if len(r.Violations) > 0 {
-					failed = append(failed, r)
-				}
-				if n%100000 == 0 {
-					fmt.Fprintf(os.Stderr, "%d seeds, %d failed, %v\n", n, len(failed), time.Since(began).Round(time.Second))
-				}
+				a.add(r)
 				mu.Unlock()
 			}
-		}()
+		})
 	}
-	for s := *first; s < *first+*seeds; s++ {
-		work <- s
+	for ; a.Next < end; a.Next++ {
+		work <- a.Next
 	}
 	close(work)
 	wg.Wait()
+}
 
-	fmt.Printf("%d seeds, %.1f virtual years, in %v\n", n, elapsed/24/365.25, time.Since(began).Round(time.Second))
-	fmt.Printf("%d events delivered, %d dials, %d resumes, %d gaps, %d fatal ends\n", total.Events, total.Dials, total.Resumes, total.Gaps, fatal)
+func (a *account) add(r *simulation.Report) {
+	a.Elapsed += r.Elapsed.Hours()
+	a.Events += r.Events
+	a.Sends += r.Sends
+	a.Dials += r.Dials
+	a.Resumes += r.Resumes
+	a.Gaps += r.Gaps
+	if r.Fatal {
+		a.Fatal++
+	}
+	for name, n := range r.Faults {
+		a.Faults[name] += n
+	}
+	if len(r.Violations) > 0 {
+		a.Failed = append(a.Failed, r)
+	}
+}
+
+func (a *account) load(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, a)
+}
+
+func (a *account) save(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(a, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+func (a *account) print() {
+	n := int(a.Next - a.From)
+	fmt.Printf("%d seeds, %.1f virtual years, in %v\n", n, a.Elapsed/24/365.25, time.Duration(a.Took*float64(time.Second)).Round(time.Second))
+	fmt.Printf("%d events delivered, %d sends, %d dials, %d resumes, %d gaps, %d fatal ends\n", a.Events, a.Sends, a.Dials, a.Resumes, a.Gaps, a.Fatal)
 	sum := 0
-	for _, k := range faults {
+	for _, k := range a.Faults {
 		sum += k
 	}
 	fmt.Printf("%d faults:\n", sum)
-	for _, name := range slices.SortedFunc(maps.Keys(faults), func(a, b string) int { return faults[b] - faults[a] }) {
-		fmt.Printf("  %9d %s\n", faults[name], name)
+	for _, name := range slices.SortedFunc(maps.Keys(a.Faults), func(x, y string) int { return a.Faults[y] - a.Faults[x] }) {
+		fmt.Printf("  %9d %s\n", a.Faults[name], name)
 	}
-	for i, r := range failed {
-		if i < 5 {
-			fmt.Print(r.Format())
-		}
+	for _, r := range a.Failed[:min(5, len(a.Failed))] {
+		fmt.Print(r.Format())
 	}
-	fmt.Printf("%d passed, %d failed\n", n-len(failed), len(failed))
-	if len(failed) > 0 {
-		os.Exit(1)
-	}
+	fmt.Printf("%d passed, %d failed\n", n-len(a.Failed), len(a.Failed))
 }
