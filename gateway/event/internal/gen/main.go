@@ -1,6 +1,6 @@
-// Gen makes the Go types of package event, the send functions of package gateway
-// and the TypeScript types of the npm package from the files in
-// gateway/event/spec.
+// Gen makes the Go types of package event, the send functions of package gateway,
+// the table of package watch, and the TypeScript types and table of the npm
+// package from the files in gateway/event/spec.
 //
 // Without flags it writes the files. With -check it fails if they are not what it
 // would write, -counts prints how much of the protocol is typed, and -coverage
@@ -51,8 +51,14 @@ func run(check, counts bool, coverage string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all := map[string][]byte{filepath.Join(root, "web", "src", "protocol.gen.ts"): spec.typescript()}
+	all := map[string][]byte{
+		filepath.Join(root, "web", "src", "protocol.gen.ts"): spec.typescript(),
+		filepath.Join(root, "web", "src", "watch.gen.ts"):    spec.tsWatch(),
+	}
 	if all[filepath.Join(root, "gateway", "send_gen.go")], err = spec.goSendMethods(); err != nil {
+		return err
+	}
+	if all[filepath.Join(root, "gateway", "watch", "table_gen.go")], err = spec.goWatch(); err != nil {
 		return err
 	}
 	for name, text := range files {

@@ -17,6 +17,7 @@ type Spec struct {
 	Sends    ordered[*Send]   // by Go name
 	Enums    ordered[*Enum]   // by Go name
 	Identify Identify
+	Watch    Watch
 }
 
 // Event is a dispatch event.
@@ -195,6 +196,7 @@ func load(dir string) (*Spec, error) {
 		"sends":      &s.Sends,
 		"enums":      &s.Enums,
 		"identify":   &s.Identify,
+		"watch":      &s.Watch,
 	} {
 		path := filepath.Join(dir, name+".json")
 		data, err := os.ReadFile(path)
@@ -205,7 +207,11 @@ func load(dir string) (*Spec, error) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	return s, s.check()
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	s.finishWatch()
+	return s, nil
 }
 
 // scalars are the types a field can have besides objects and enums.
@@ -341,7 +347,7 @@ func (s *Spec) check() error {
 			declare(constName(p.Name, v.Name), "a constant")
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.checkWatch())...)
 }
 
 // all returns the fields of a structure, those it takes over from others included.

@@ -5,41 +5,60 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 )
 
 // Watch is the table by which watched objects are kept up to date: the kinds of
-// objects there are, and what each event does to them.
+// objects there are, and what each event does to them. Both languages get it as
+// it is here, as literals of types with the same fields.
 type Watch struct {
 	Kinds  ordered[*Kind]
 	Events ordered[[]*Rule]
 }
 
+// The types of names in the table, which are identifiers in Go and strings in
+// TypeScript.
+type (
+	kindName string
+	partName string
+	verbName string
+	path     []string // "guilds[i].roles[]" is guilds, [i], roles, []
+)
+
 // Kind is a kind of object that events change.
 type Kind struct {
-	Is       string           `json:"is"`
-	ID       string           `json:"id"`        // where an object has its id
-	Local    bool             `json:"local"`     // the id is one of each guild's own
-	Partial  bool             `json:"partial"`   // most of the fields may be missing
-	PartOnly bool             `json:"part_only"` // is watched with its guild only
-	Adds     fields           `json:"adds"`      // fields that Is does not have
-	Inline   string           `json:"inline"`    // a field whose fields are the object's own
-	Omit     []string         `json:"omit"`      // fields that are not kept
-	Types    []string         `json:"types"`     // of channel, that make an object one of this kind
-	NotTypes []string         `json:"not_types"` // that make it one of another
-	Parts    ordered[*Part]   `json:"parts"`     // lists of other kinds
-	Limit    int              `json:"limit"`     // of each part, by default
-	Then     []*Rule          `json:"then"`      // what a whole object does besides
+	Name     string         `json:"-" table:"name"`
+	ID       []path         `json:"id" table:"id"`
+	Local    bool           `json:"local,omitempty" table:"local"`
+	Inline   string         `json:"inline,omitempty" table:"inline"`
+	Omit     []string       `json:"omit,omitempty" table:"omit"`
+	Types    []int          `json:"types,omitempty" table:"types"`
+	NotTypes []int          `json:"notTypes,omitempty" table:"notTypes"`
+	Part     partName       `json:"part,omitempty" table:"part"`
+	Complete bool           `json:"complete,omitempty" table:"complete"`
+	Limit    int            `json:"limit,omitempty" table:"limit"`
+	InGuild  bool           `json:"inGuild,omitempty" table:"inGuild"` // goes with its guild
+	Then     []*Rule        `json:"then,omitempty" table:"then"`
+	Events   []string       `json:"events,omitempty" table:"events"`
+	Parts    ordered[*Part] `json:"-"`
+	is       string         // its structure
+	adds     fields         // fields that the structure does not have
+	partial  bool           // most of the structure's may be missing
+	partOnly bool           // is watched with its guild only
+	types    []string       // of channels, by name: what Types and NotTypes are made of
+	notTypes []string
 }
 
-// Part is a list in a guild of objects of another kind.
+// Part is a list in a guild, of objects of another kind.
 type Part struct {
 	Kind     string
 	Complete bool // what is not in the list is not there
 }
 
+// UnmarshalJSON reads "kind" or "kind, complete".
 func (p *Part) UnmarshalJSON(data []byte) error {
 	var line string
 	if err := json.Unmarshal(data, &line); err != nil {
@@ -53,62 +72,102 @@ func (p *Part) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Rule is something that an event does, taken apart from its line in the spec:
+// UnmarshalJSON reads a kind as the spec has it.
+func (k *Kind) UnmarshalJSON(data []byte) error {
+	var in struct {
+		Is       string         `json:"is"`
+		ID       string         `json:"id"`
+		Local    bool           `json:"local"`
+		Partial  bool           `json:"partial"`
+		PartOnly bool           `json:"part_only"`
+		Adds     fields         `json:"adds"`
+		Inline   string         `json:"inline"`
+		Omit     []string       `json:"omit"`
+		Types    []string       `json:"types"`
+		NotTypes []string       `json:"not_types"`
+		Parts    ordered[*Part] `json:"parts"`
+		Limit    int            `json:"limit"`
+		Then     []*Rule        `json:"then"`
+	}
+	if err := unmarshalKnown(data, &in); err != nil {
+		return err
+	}
+	*k = Kind{
+		ID: alternatives(in.ID), Local: in.Local, Inline: in.Inline, Omit: in.Omit, Parts: in.Parts, Limit: in.Limit, Then: in.Then,
+		is: in.Is, adds: in.Adds, partial: in.Partial, partOnly: in.PartOnly, types: in.Types, notTypes: in.NotTypes,
+	}
+	return nil
+}
+
+func unmarshalKnown(data []byte, v any) error {
+	d := json.NewDecoder(strings.NewReader(string(data)))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+// Rule is something that an event does, taken apart from its line in the spec,
 //
 //	verb kind|kind.field clause …
 //
-// spec/README.md says what the verbs and clauses mean.
+// the words of which spec/README.md explains.
 type Rule struct {
-	Line       string
-	Verb       string
-	Kinds      []string
-	Field      string
-	As         string   // struct whose fields alone are taken
-	At         string   // path to the objects
-	From       string   // path from an object to the value
-	For        []string // paths from an object to the id, the first that is there
-	In         string   // path to the guild's id
-	Everywhere bool     // all guilds, if there is no such id
-	If         string
-	Unless     []string
-	By         string
-	Within     string
-	Down       bool
+	Verb       verbName   `json:"verb" table:"verb"`
+	Kinds      []kindName `json:"kinds,omitempty" table:"kinds"`
+	Field      string     `json:"field,omitempty" table:"field"`
+	Omit       []string   `json:"omit,omitempty" table:"omit"`             // fields of the value that are left out
+	At         path       `json:"at,omitempty" table:"at"`                 // to the objects
+	From       path       `json:"from,omitempty" table:"from"`             // from an object to the value
+	ID         []path     `json:"id,omitempty" table:"id"`                 // from an object to the id
+	In         path       `json:"in,omitempty" table:"in"`                 // to the guild's id, if that is not guild_id
+	Everywhere bool       `json:"everywhere,omitempty" table:"everywhere"` // all guilds, where there is no such id
+	When       string     `json:"when,omitempty" table:"when"`
+	Unless     []string   `json:"unless,omitempty" table:"unless"`
+	By         string     `json:"by,omitempty" table:"by"`
+	Within     string     `json:"within,omitempty" table:"within"`
+	Step       int        `json:"step,omitempty" table:"step"`
+	line       string
+	as         string // the structure that the value becomes: what it has not is left out
 }
 
 var ruleVerbs = []string{"put", "reset", "update", "delete", "list", "set", "add", "remove", "count", "stale", "sweep"}
 
+// UnmarshalJSON takes a line apart.
 func (r *Rule) UnmarshalJSON(data []byte) error {
-	if err := json.Unmarshal(data, &r.Line); err != nil {
+	if err := json.Unmarshal(data, &r.line); err != nil {
 		return err
 	}
-	words := strings.Fields(r.Line)
-	bad := func(what string) error { return fmt.Errorf("rule %q: %s", r.Line, what) }
-	next := func() string {
-		if len(words) == 0 {
-			return ""
+	words := strings.Fields(r.line)
+	next := func() (word string) {
+		if len(words) > 0 {
+			word, words = words[0], words[1:]
 		}
-		w := words[0]
-		words = words[1:]
-		return w
+		return word
 	}
-	if r.Verb = next(); !slices.Contains(ruleVerbs, r.Verb) {
+	bad := func(what string) error { return fmt.Errorf("rule %q: %s", r.line, what) }
+
+	if r.Verb = verbName(next()); !slices.Contains(ruleVerbs, string(r.Verb)) {
 		return bad("unknown verb")
 	}
-	if len(words) > 0 {
-		var kinds string
-		kinds, r.Field, _ = strings.Cut(next(), ".")
-		r.Kinds = strings.Split(kinds, "|")
+	if subject := next(); subject != "" {
+		names, field, _ := strings.Cut(subject, ".")
+		for name := range strings.SplitSeq(names, "|") {
+			r.Kinds = append(r.Kinds, kindName(name))
+		}
+		r.Field = field
 	} else if r.Verb != "stale" {
 		return bad("no kind")
 	}
-	if needs := slices.Contains([]string{"set", "add", "remove", "count"}, r.Verb); needs != (r.Field != "") {
+	if needs := slices.Contains([]verbName{"set", "add", "remove", "count"}, r.Verb); needs != (r.Field != "") {
 		return bad("a field too many or too few")
 	}
 	for len(words) > 0 {
 		clause := next()
-		if clause == "up" || clause == "down" {
-			r.Down = clause == "down"
+		switch clause {
+		case "up":
+			r.Step = 1
+			continue
+		case "down":
+			r.Step = -1
 			continue
 		}
 		arg := next()
@@ -117,21 +176,19 @@ func (r *Rule) UnmarshalJSON(data []byte) error {
 		}
 		switch clause {
 		case "at":
-			r.At = arg
+			r.At = steps(arg)
 		case "from":
-			r.From = arg
+			r.From = steps(arg)
 		case "for":
-			r.For = strings.Split(arg, "|")
+			r.ID = alternatives(arg)
 		case "in":
-			if r.In = arg; arg == "*" {
-				r.In, r.Everywhere = "", true
-			}
+			r.In = steps(arg)
 		case "or":
 			if r.Everywhere = arg == "*"; !r.Everywhere {
 				return bad(`only "*" can come after or`)
 			}
 		case "if":
-			r.If = arg
+			r.When = arg
 		case "unless":
 			r.Unless = strings.Split(arg, "|")
 		case "by":
@@ -139,24 +196,24 @@ func (r *Rule) UnmarshalJSON(data []byte) error {
 		case "within":
 			r.Within = arg
 		case "as":
-			r.As = arg
+			r.as = arg
 		default:
 			return bad("unknown clause " + clause)
 		}
 	}
-	if r.In == "" && !r.Everywhere {
-		r.In = "guild_id"
-	}
-	if strings.Contains(r.In, "[i]") && !strings.Contains(r.At, "[i]") {
+	if slices.Contains(r.In, "[i]") && !slices.Contains(r.At, "[i]") {
 		return bad("no [i] to go by")
+	}
+	if (r.Verb == "count") != (r.Step != 0) {
+		return bad("up and down are for count")
 	}
 	return nil
 }
 
-// steps takes a path apart: "guilds[i].roles[]" is guilds, [i], roles, [].
-func steps(path string) []string {
-	var out []string
-	for step := range strings.SplitSeq(strings.ReplaceAll(path, "[", ".["), ".") {
+// steps takes a path apart.
+func steps(text string) path {
+	var out path
+	for step := range strings.SplitSeq(strings.ReplaceAll(text, "[", ".["), ".") {
 		if step != "" {
 			out = append(out, step)
 		}
@@ -164,252 +221,377 @@ func steps(path string) []string {
 	return out
 }
 
-// lookup returns the type that a path leads to, from a type with fields.
-func (s *Spec) lookup(from string, more fields, path string) (string, error) {
+// alternatives takes paths apart of which the first that leads anywhere counts.
+func alternatives(text string) []path {
+	var out []path
+	for one := range strings.SplitSeq(text, "|") {
+		out = append(out, steps(one))
+	}
+	return out
+}
+
+// kind returns the kind of a name, or nil.
+func (w *Watch) kind(name kindName) *Kind {
+	if k := w.Kinds.get(string(name)); k != nil {
+		return *k
+	}
+	return nil
+}
+
+// all calls f with every rule and what it is a rule of.
+func (w *Watch) all(f func(where string, r *Rule)) {
+	for _, p := range w.Kinds {
+		for _, r := range p.Value.Then {
+			f(p.Name, r)
+		}
+	}
+	for _, p := range w.Events {
+		for _, r := range p.Value {
+			f(p.Name, r)
+		}
+	}
+}
+
+// finishWatch fills in what follows from the rest of the table, which has been
+// checked.
+func (s *Spec) finishWatch() {
+	w := &s.Watch
+	channelTypes := (*s.Enums.get("ChannelType")).Values
+	for _, p := range w.Kinds {
+		p.Value.Name = p.Name
+		for _, name := range p.Value.types {
+			p.Value.Types = append(p.Value.Types, number(*channelTypes.get(name)))
+		}
+		for _, name := range p.Value.notTypes {
+			p.Value.NotTypes = append(p.Value.NotTypes, number(*channelTypes.get(name)))
+		}
+		if p.Value.Inline != "" {
+			p.Value.Omit = append(p.Value.Omit, p.Value.Inline)
+		}
+		for _, part := range p.Value.Parts {
+			p.Value.Omit = append(p.Value.Omit, part.Name)
+			k := w.kind(kindName(part.Value.Kind))
+			k.Part, k.Complete = partName(part.Name), part.Value.Complete
+		}
+	}
+	for _, p := range w.Kinds {
+		k := p.Value
+		k.InGuild = k.Part != "" || s.field(k, "guild_id") != nil
+		k.Events = s.events(k)
+	}
+	w.all(func(of string, r *Rule) {
+		if r.as != "" {
+			r.Omit = s.beyond(of, r)
+		}
+	})
+}
+
+// beyond returns the fields of the value of a rule that the structure it becomes
+// has not. What nobody knows is not among them, so that it survives.
+func (s *Spec) beyond(of string, r *Rule) (out []string) {
+	payload, more := s.payload(of)
+	way := append(slices.Clone(r.At), r.From...)
+	t, _ := s.lookup(payload, more, way)
+	all := s.all(t)
+	if len(way) == 0 {
+		all = append(slices.Clone(all), more...)
+	}
+	for _, f := range all {
+		if !slices.ContainsFunc(s.all(r.as), func(known *Field) bool { return known.Name == f.Name }) {
+			out = append(out, f.Name)
+		}
+	}
+	return out
+}
+
+// payload returns the type of what an event carries or a kind is, and the fields
+// that it has besides. There is no such event or kind if it returns neither.
+func (s *Spec) payload(of string) (is string, more fields) {
+	if e := s.Events.get(of); e != nil {
+		return (*e).Is, (*e).Fields
+	}
+	if k := s.Watch.kind(kindName(of)); k != nil {
+		return k.is, nil
+	}
+	return "", nil
+}
+
+// number reads the value of an enum.
+func number(value string) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(value, ", deprecated"))
+	return n
+}
+
+// events returns the names of the events that concern a kind: those with rules
+// for it, and those of its guild as a whole; for a guild also those of its parts.
+func (s *Spec) events(k *Kind) []string {
+	if k.partOnly {
+		return nil
+	}
+	w := &s.Watch
+	concerned := []string{k.Name}
+	for _, p := range k.Parts {
+		concerned = append(concerned, p.Value.Kind)
+	}
+	var out []string
+	for _, e := range w.Events {
+		if slices.ContainsFunc(e.Value, func(r *Rule) bool {
+			return slices.ContainsFunc(r.Kinds, func(name kindName) bool {
+				if slices.Contains(concerned, string(name)) {
+					return true
+				}
+				whole := w.kind(name)
+				if whole == nil || len(whole.Parts) == 0 || r.Field != "" {
+					return false
+				}
+				return k.InGuild || slices.ContainsFunc(whole.Then, func(then *Rule) bool {
+					return slices.Contains(then.Kinds, kindName(k.Name))
+				})
+			})
+		}) {
+			out = append(out, e.Name)
+		}
+	}
+	return out
+}
+
+// lookup returns the type that a path leads to from a type. Where that is the
+// payload of an event, more are the fields it has besides.
+func (s *Spec) lookup(from string, more fields, way path) (string, error) {
 	t := from
-	for i, step := range steps(path) {
-		r := parseType(t)
+	for i, step := range way {
 		if strings.HasPrefix(step, "[") {
-			if r.Kind != "[]" {
-				return "", fmt.Errorf("%s: no list at %s", path, step)
+			elem, ok := strings.CutPrefix(t, "[]")
+			if !ok {
+				return "", fmt.Errorf("%v: no list at %s", way, step)
 			}
-			t, _ = strings.CutPrefix(t, "[]")
+			t = elem
 			continue
 		}
 		var all fields
 		if i == 0 {
-			all = append(all, more...)
+			all = more
 		}
-		switch {
-		case s.Structs.get(t) != nil:
-			all = append(all, s.all(t)...)
-		case t != "" && i > 0 || t != "":
-			return "", fmt.Errorf("%s: %s has no fields", path, t)
+		if s.Structs.get(t) != nil {
+			all = append(slices.Clone(all), s.all(t)...)
 		}
 		n := slices.IndexFunc(all, func(f *Field) bool { return f.Name == step })
 		if n < 0 {
-			return "", fmt.Errorf("%s: no field %s", path, step)
+			return "", fmt.Errorf("%v: no field %s", way, step)
 		}
 		t = all[n].Type
 	}
 	return t, nil
 }
 
-// kind returns the kind of a name.
-func (w *Watch) kind(name string) *Kind {
-	if k := w.Kinds.get(name); k != nil {
-		return *k
-	}
-	return nil
-}
-
-// checkWatch finds what is wrong with the table: every name and every path in it
-// must be there.
-func (s *Spec) checkWatch() error {
-	var errs []error
-	report := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("spec: watch: "+format, args...))
-	}
-	for _, p := range s.Watch.Kinds {
-		k := p.Value
-		if s.Structs.get(k.Is) == nil {
-			report("%s: unknown structure %s", p.Name, k.Is)
-			continue
-		}
-		for path := range strings.SplitSeq(k.ID, "|") {
-			if _, err := s.lookup(k.Is, nil, path); err != nil {
-				report("%s: %v", p.Name, err)
-			}
-		}
-		for _, name := range append(k.Omit, k.Inline) {
-			if name != "" && s.field(k, name) == nil {
-				report("%s: no field %s", p.Name, name)
-			}
-		}
-		for _, part := range k.Parts {
-			other := s.Watch.kind(part.Value.Kind)
-			if f := s.field(k, part.Name); other == nil || f == nil || f.Type != "[]"+other.Is {
-				report("%s.%s: is no list of the kind %s", p.Name, part.Name, part.Value.Kind)
-			}
-		}
-		for _, name := range append(k.Types, k.NotTypes...) {
-			if (*s.Enums.get("ChannelType")).Values.get(name) == nil {
-				report("%s: unknown type %s", p.Name, name)
-			}
-		}
-		for _, r := range k.Then {
-			s.checkRule(r, p.Name, k.Is, nil, report)
-		}
-	}
-	for _, p := range s.Watch.Events {
-		e := s.Events.get(p.Name)
-		if e == nil {
-			report("unknown event %s", p.Name)
-			continue
-		}
-		for _, r := range p.Value {
-			s.checkRule(r, p.Name, (*e).Is, (*e).Fields, report)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// field returns a field of the objects of a kind.
+// field returns a field of the objects of a kind, or nil.
 func (s *Spec) field(k *Kind, name string) *Field {
-	all := append(slices.Clone(k.Adds), s.all(k.Is)...)
+	all := append(slices.Clone(k.adds), s.all(k.is)...)
 	if i := slices.IndexFunc(all, func(f *Field) bool { return f.Name == name }); i >= 0 {
 		return all[i]
 	}
 	return nil
 }
 
-func (s *Spec) checkRule(r *Rule, where, is string, more fields, report func(string, ...any)) {
-	where += ": " + r.Line
-	object, err := s.lookup(is, more, r.At)
-	if err != nil {
-		report("%s: %v", where, err)
-		return
+// checkWatch finds what is wrong with the table: every name and every path in it
+// must lead somewhere.
+func (s *Spec) checkWatch() error {
+	var errs []error
+	report := func(where, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("spec: watch: %s: %s", where, fmt.Sprintf(format, args...)))
 	}
-	path := func(path string) string {
-		from, with := object, fields(nil)
-		if r.At == "" {
-			from, with = is, more
+	for _, p := range s.Watch.Kinds {
+		k := p.Value
+		if s.Structs.get(k.is) == nil {
+			report(p.Name, "unknown structure %s", k.is)
+			return errors.Join(errs...)
 		}
-		t, err := s.lookup(from, with, path)
+		for _, way := range k.ID {
+			if t, err := s.lookup(k.is, nil, way); err != nil || t != "snowflake" {
+				report(p.Name, "no id at %v", way)
+			}
+		}
+		for _, name := range append(slices.Clone(k.Omit), k.Inline) {
+			if name != "" && s.field(k, name) == nil {
+				report(p.Name, "no field %s", name)
+			}
+		}
+		for _, name := range append(slices.Clone(k.types), k.notTypes...) {
+			if e := s.Enums.get("ChannelType"); e == nil || (*e).Values.get(name) == nil {
+				report(p.Name, "unknown type of channel %s", name)
+			}
+		}
+		for _, part := range k.Parts {
+			other := s.Watch.kind(kindName(part.Value.Kind))
+			if f := s.field(k, part.Name); other == nil || f == nil || f.Type != "[]"+other.is {
+				report(p.Name, "%s is no list of the kind %s", part.Name, part.Value.Kind)
+			}
+		}
+	}
+	s.Watch.all(func(where string, r *Rule) {
+		where += ": " + r.line
+		for _, name := range r.Kinds {
+			if s.Watch.kind(name) == nil {
+				report(where, "unknown kind %s", name)
+				return
+			}
+		}
+		for _, err := range s.checkRule(strings.Split(where, ":")[0], r) {
+			report(where, "%v", err)
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// checkRule finds what is wrong with a rule of an event or of a kind.
+func (s *Spec) checkRule(of string, r *Rule) (errs []error) {
+	payload, more := s.payload(of)
+	if payload == "" && more == nil {
+		return []error{fmt.Errorf("unknown event %s", of)}
+	}
+	see := func(t string, err error) string {
 		if err != nil {
-			report("%s: %v", where, err)
+			errs = append(errs, err)
 		}
 		return t
 	}
-	value := path(r.From)
-	for _, name := range append(slices.Clone(r.Unless), r.If) {
-		if name != "" && r.Verb != "sweep" {
-			path(name)
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	object := see(s.lookup(payload, more, r.At))
+	within := func(way path) string {
+		if len(r.At) == 0 {
+			return see(s.lookup(payload, more, way))
+		}
+		return see(s.lookup(object, nil, way))
+	}
+	value := within(r.From)
+	for _, name := range append(slices.Clone(r.Unless), r.When) {
+		if name != "" {
+			within(path{name})
 		}
 	}
-	for _, p := range r.For {
-		path(p)
-	}
-	if r.In != "guild_id" {
-		if _, err := s.lookup(is, more, r.In); err != nil {
-			report("%s: %v", where, err)
+	for _, way := range r.ID {
+		if t := within(way); t != "snowflake" {
+			fail("%v is a %s and no id", way, t)
 		}
 	}
-	if r.Within != "" {
-		if t, err := s.lookup(is, more, r.Within); err != nil || t != "[]snowflake" {
-			report("%s: %s is no list of ids", where, r.Within)
-		}
+	if r.In != nil {
+		see(s.lookup(payload, more, r.In))
 	}
-	if r.As != "" && s.Structs.get(r.As) == nil {
-		report("%s: unknown structure %s", where, r.As)
+	if r.Within != "" && see(s.lookup(payload, more, path{r.Within})) != "[]snowflake" {
+		fail("%s is no list of ids", r.Within)
+	}
+	if r.as != "" && s.Structs.get(r.as) == nil {
+		fail("unknown structure %s", r.as)
 	}
 	for _, name := range r.Kinds {
 		k := s.Watch.kind(name)
-		if k == nil {
-			report("%s: unknown kind %s", where, name)
+		switch {
+		case len(k.Parts) > 0 && slices.Contains([]verbName{"list", "add", "remove"}, r.Verb):
+			fail("%s is not for a %s", r.Verb, name)
+		case r.Verb == "list" && value != "[]"+k.is:
+			fail("%s is no list of the kind %s", value, name)
+		}
+		if r.Field == "" {
 			continue
 		}
-		if len(k.Parts) > 0 && (r.Verb == "list" || r.Verb == "add" || r.Verb == "remove") {
-			report("%s: not for a guild", where)
-		}
-		if r.Verb == "list" && value != "[]"+k.Is {
-			report("%s: no list of %s, but %q", where, k.Is, value)
-		}
-		if r.Field != "" {
-			f := s.field(k, r.Field)
-			if f == nil {
-				report("%s: no field %s", where, r.Field)
-			} else if s.isObject(f.Type) && !f.Optional {
-				report("%s: %s is not optional", where, r.Field)
-			}
+		if f := s.field(k, r.Field); f == nil {
+			fail("%s has no field %s", name, r.Field)
+		} else if s.isObject(f.Type) && !f.Optional {
+			fail("%s.%s is not optional", name, r.Field)
 		}
 	}
-}
-
-// events returns the names of the events that concern a kind: those with rules
-// for it, and those of its guild.
-func (w *Watch) events(name string) []string {
-	concerns := func(r *Rule, all bool) bool {
-		for _, other := range r.Kinds {
-			if other == name {
-				return true
-			}
-			// What happens to a whole guild happens to what it contains.
-			k := w.kind(other)
-			if len(k.Parts) == 0 || r.Field != "" {
-				continue
-			}
-			for _, p := range k.Parts {
-				if p.Value.Kind == name {
-					return true
-				}
-			}
-			for _, then := range k.Then {
-				if slices.Contains(then.Kinds, name) && (r.Verb == "reset" || r.Verb == "put") {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	names := []string{name}
-	for _, p := range w.kind(name).Parts {
-		names = append(names, p.Value.Kind)
-	}
-	var out []string
-	for _, e := range w.Events {
-		for _, n := range names {
-			name = n
-			if slices.ContainsFunc(e.Value, func(r *Rule) bool { return concerns(r, false) }) {
-				out = append(out, e.Name)
-				break
-			}
-		}
-	}
-	return out
-}
-
-// kindTypes returns the numbers of the named types of channel.
-func (s *Spec) kindTypes(names []string) []string {
-	var out []string
-	for _, n := range names {
-		out = append(out, *(*s.Enums.get("ChannelType")).Values.get(n))
-	}
-	return out
+	return errs
 }
 
 // nested returns the fields of a kind that rules merge objects into.
-func (s *Spec) nested(name string) []*Field {
-	k := s.Watch.kind(name)
+func (s *Spec) nested(k *Kind) []*Field {
 	var out []*Field
-	see := func(r *Rule) {
-		if r.Verb != "set" || !slices.Contains(r.Kinds, name) {
+	s.Watch.all(func(_ string, r *Rule) {
+		if r.Verb != "set" || !slices.Contains(r.Kinds, kindName(k.Name)) {
 			return
 		}
-		if f := s.field(k, r.Field); s.isObject(f.Type) && !slices.Contains(out, f) &&
-			!slices.ContainsFunc(out, func(o *Field) bool { return o.Name == f.Name }) {
+		f := s.field(k, r.Field)
+		if s.isObject(f.Type) && !slices.ContainsFunc(out, func(o *Field) bool { return o.Name == f.Name }) {
 			out = append(out, f)
 		}
-	}
-	for _, p := range s.Watch.Kinds {
-		for _, r := range p.Value.Then {
-			see(r)
-		}
-	}
-	for _, e := range s.Watch.Events {
-		for _, r := range e.Value {
-			see(r)
-		}
-	}
+	})
 	return out
 }
 
-func quoted(list []string) string {
-	var out []string
-	for _, s := range list {
-		out = append(out, strconv.Quote(s))
+// literal writes a value of the table as Go.
+func (w *writer) literal(v reflect.Value) {
+	list := func(of string) {
+		w.p("%s{", of)
+		for i := range v.Len() {
+			w.literal(v.Index(i))
+			w.p(",")
+		}
+		w.p("}")
 	}
-	return strings.Join(out, ", ")
+	switch x := v.Interface().(type) {
+	case kindName:
+		w.p("kind%s", upper(string(x)))
+	case partName:
+		w.p("Part%s", goName(string(x)))
+	case verbName:
+		w.p("%sVerb", x)
+	case path:
+		list("path")
+	case []path:
+		w.p("[]path{")
+		for _, way := range x {
+			w.p("{%s},", strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", []string(way)), "[]string{"), "}"))
+		}
+		w.p("}")
+	case []kindName:
+		list("[]kindID")
+	case []string:
+		list("[]string")
+	case []int:
+		list("[]int64")
+	case []*Rule:
+		w.p("[]rule")
+		w.rules(x)
+	case string:
+		w.p("%q", x)
+	default:
+		w.p("%v", x)
+	}
+}
+
+// rules writes a list of rules, without its type.
+func (w *writer) rules(list []*Rule) {
+	w.p("{\n")
+	for _, r := range list {
+		w.p("// %s\n{", r.line)
+		w.members(reflect.ValueOf(*r), " ")
+		w.p("},\n")
+	}
+	w.p("}")
+}
+
+// members writes the fields of a value of the table that are set.
+func (w *writer) members(v reflect.Value, separator string) {
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Tag.Get("table"); name != "" && !v.Field(i).IsZero() {
+			w.p("%s: ", name)
+			w.literal(v.Field(i))
+			w.p(",%s", separator)
+		}
+	}
+}
+
+func upper(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
+// guild returns the kind that has parts.
+func (w *Watch) guild() *Kind {
+	for _, p := range w.Kinds {
+		if len(p.Value.Parts) > 0 {
+			return p.Value
+		}
+	}
+	return &Kind{}
 }
 
 // goWatch returns the table for package watch.
@@ -417,121 +599,72 @@ func (s *Spec) goWatch() ([]byte, error) {
 	var w writer
 	w.p("%spackage watch\n\n", header)
 	w.p("import %q\n\n", "github.com/spacebar-gateway/spacebar-gateway/gateway/event")
-
-	w.p("// The kinds of objects.\nconst (\n")
+	w.p("const (\n")
 	for i, p := range s.Watch.Kinds {
-		w.p("\t%s", goKind(p.Name))
+		w.p("kind%s", upper(p.Name))
 		if i == 0 {
 			w.p(" kindID = iota")
 		}
 		w.p("\n")
 	}
-	w.p("\tkindCount\n)\n\n")
+	w.p("kindCount\n)\n\n")
 
-	var parts []pair[*Part]
-	for _, p := range s.Watch.Kinds {
-		if len(p.Value.Parts) > 0 {
-			parts = p.Value.Parts
-		}
-	}
+	parts := s.Watch.guild().Parts
 	w.p("// The parts of a guild.\nconst (\n")
 	for i, p := range parts {
-		w.p("\t// Part%s: see [GuildState.%[1]s].\n\tPart%[1]s", goName(p.Name))
+		w.p("Part%s", goName(p.Name))
 		if i == 0 {
-			w.p(" Part = iota")
+			w.p(" Part = iota + 1")
 		}
-		w.p("\n")
+		w.p(" // [GuildState.%s]\n", goName(p.Name))
 	}
-	w.p("\tpartCount\n)\n\n")
-	w.p("var partNames = [partCount]string{")
+	w.p("partCount = iota\n)\n\n")
+	w.p("var partNames = [partCount]string{\n")
 	for _, p := range parts {
-		w.p("%q, ", p.Name)
+		w.p("%q,\n", p.Name)
 	}
 	w.p("}\n\n")
-	for i, p := range parts {
-		w.p("// %s returns the %s of the guild by their ids.\n", goName(p.Name), strings.ReplaceAll(p.Name, "_", " "))
-		w.p("func (g *GuildState) %s() Map[event.%s] { return Map[event.%[2]s]{g.parts[%d]} }\n\n", goName(p.Name), s.Watch.kind(p.Value.Kind).Is, i)
-	}
-	w.p("// Payload returns the guild in the form in which events carry it. It costs a copy of\n// everything.\n")
-	w.p("func (g *GuildState) Payload() *event.GatewayGuild {\n\tout := *g.GatewayGuild\n")
 	for _, p := range parts {
-		w.p("\tout.%s = values(g.%[1]s())\n", goName(p.Name))
+		w.p("// %s returns the guild's %s by id.\n", goName(p.Name), strings.ReplaceAll(p.Name, "_", " "))
+		w.p("func (g *GuildState) %s() Map[event.%s] { return Map[event.%[2]s]{g.parts[Part%[1]s-1]} }\n\n", goName(p.Name), s.Watch.kind(kindName(p.Value.Kind)).is)
 	}
-	w.p("\treturn &out\n}\n\n")
+	w.p("// Payload returns a guild with everything in it, as GUILD_CREATE carries it. It\n// costs as much as there is.\n")
+	w.p("func (g *GuildState) Payload() *event.GatewayGuild {\nout := *g.GatewayGuild\n")
+	for _, p := range parts {
+		w.p("out.%s = values(g.%[1]s())\n", goName(p.Name))
+	}
+	w.p("return &out\n}\n\n")
 
+	goType := func(k *Kind) string {
+		if k.adds != nil {
+			return upper(k.Name) + "State"
+		}
+		return "event." + k.is
+	}
 	for _, p := range s.Watch.Kinds {
-		if len(p.Value.Adds) > 0 {
-			w.p("// %sState is one version of a watched %s. Of others than the account's own only\n// what everybody may see is set.\n", strings.ToUpper(p.Name[:1])+p.Name[1:], words(p.Name))
-			var body writer
-			s.goStruct(&body, strings.ToUpper(p.Name[:1])+p.Name[1:]+"State", "event."+p.Value.Is, "", nil)
-			text := strings.TrimSuffix(body.String(), "}\n\n")
-			var add writer
-			for _, f := range p.Value.Adds {
-				s.goField(&add, f)
+		if k := p.Value; k.adds != nil {
+			w.comment("", goType(k)+" is one version of a watched "+words(k.Name)+". Of others than the account's own it has what everybody may see.")
+			w.p("type %s struct {\nevent.%s\n\n", goType(k), k.is)
+			for _, f := range k.adds {
+				w.comment("\t", f.Doc)
+				w.p("%s event.Opt[*event.%s] `json:\"%s,omitzero\"`\n", goName(f.Name), f.Type, f.Name)
 			}
-			w.p("%s\n%s}\n\n", text, strings.NewReplacer("Opt[*", "event.Opt[*event.").Replace(add.String()))
+			w.p("}\n\n")
 		}
 	}
 
 	w.p("var kinds = [kindCount]kind{\n")
 	for _, p := range s.Watch.Kinds {
 		k := p.Value
-		w.p("%s: {\nname: %q,\nid: []path{", goKind(p.Name), p.Name)
-		for path := range strings.SplitSeq(k.ID, "|") {
-			w.p("{%s}, ", quoted(steps(path)))
-		}
-		w.p("},\n")
-		if k.Local {
-			w.p("local: true,\n")
-		}
-		if k.Inline != "" {
-			w.p("inline: %q,\n", k.Inline)
-		}
-		if len(k.Omit) > 0 {
-			w.p("omit: []string{%s},\n", quoted(k.Omit))
-		}
-		if len(k.Types) > 0 {
-			w.p("types: []int64{%s},\n", strings.Join(s.kindTypes(k.Types), ", "))
-		}
-		if len(k.NotTypes) > 0 {
-			w.p("notTypes: []int64{%s},\n", strings.Join(s.kindTypes(k.NotTypes), ", "))
-		}
-		if i := slices.IndexFunc(parts, func(o pair[*Part]) bool { return o.Value.Kind == p.Name }); i >= 0 {
-			w.p("part: Part%s,\n", goName(parts[i].Name))
-			if parts[i].Value.Complete {
-				w.p("complete: true,\n")
-			}
-		} else {
-			w.p("part: noPart,\n")
-		}
-		if len(k.Parts) > 0 {
-			w.p("parts: []kindID{")
-			for _, part := range k.Parts {
-				w.p("%s, ", goKind(part.Value.Kind))
-			}
-			w.p("},\nlimit: %d,\n", k.Limit)
-		}
-		if len(k.Then) > 0 {
-			w.p("then: []rule{\n")
-			for _, r := range k.Then {
-				s.goRule(&w, r)
-			}
-			w.p("},\n")
-		}
-		if !k.PartOnly {
-			w.p("events: []string{%s},\n", quoted(s.Watch.events(p.Name)))
-		}
-		t := "event." + k.Is
-		if len(k.Adds) > 0 {
-			t = strings.ToUpper(p.Name[:1]) + p.Name[1:] + "State"
-		}
-		w.p("model: model[%s]{\nunknown: func(v *%[1]s) *event.Unknown { return &v.Unknown },\n", t)
-		if nested := s.nested(p.Name); len(nested) > 0 {
-			w.p("nested: map[string]func(*%s, []byte) error{\n", t)
+		w.p("kind%s: {\n", upper(p.Name))
+		w.members(reflect.ValueOf(*k), "\n")
+		w.p("model: model[%s]{", goType(k))
+		if nested := s.nested(k); len(nested) > 0 {
+			w.p("nested: map[string]func(*%s, *node) error{\n", goType(k))
 			for _, f := range nested {
-				w.p("%q: func(v *%s, raw []byte) error { return into(&v.%s, raw) },\n", f.Name, t, goName(f.Name))
+				w.p("%q: func(v *%s, value *node) error { return into(&v.%s, value) },\n", f.Name, goType(k), goName(f.Name))
 			}
-			w.p("},\n")
+			w.p("}")
 		}
 		w.p("},\n},\n")
 	}
@@ -539,11 +672,9 @@ func (s *Spec) goWatch() ([]byte, error) {
 
 	w.p("var rules = map[string][]rule{\n")
 	for _, e := range s.Watch.Events {
-		w.p("%q: {\n", e.Name)
-		for _, r := range e.Value {
-			s.goRule(&w, r)
-		}
-		w.p("},\n")
+		w.p("%q: ", e.Name)
+		w.rules(e.Value)
+		w.p(",\n")
 	}
 	w.p("}\n")
 	out, err := format.Source(w.Bytes())
@@ -553,305 +684,88 @@ func (s *Spec) goWatch() ([]byte, error) {
 	return out, nil
 }
 
-func goKind(name string) string { return "kind" + strings.ToUpper(name[:1]) + name[1:] }
-
-func (s *Spec) goRule(w *writer, r *Rule) {
-	w.p("// %s\n{verb: %s", r.Line, r.Verb+"Verb")
-	if len(r.Kinds) > 0 {
-		w.p(", kinds: []kindID{")
-		for _, k := range r.Kinds {
-			w.p("%s, ", goKind(k))
-		}
-		w.p("}")
-	}
-	str := func(name, value string) {
-		if value != "" {
-			w.p(", %s: %q", name, value)
-		}
-	}
-	way := func(name, value string) {
-		if value != "" {
-			w.p(", %s: path{%s}", name, quoted(steps(value)))
-		}
-	}
-	str("field", r.Field)
-	if r.As != "" {
-		w.p(", only: []string{%s}", quoted(s.names(r.As)))
-	}
-	way("at", r.At)
-	way("from", r.From)
-	if len(r.For) > 0 {
-		w.p(", id: []path{")
-		for _, p := range r.For {
-			w.p("{%s}, ", quoted(steps(p)))
-		}
-		w.p("}")
-	}
-	way("in", r.In)
-	if r.Everywhere {
-		w.p(", everywhere: true")
-	}
-	str("when", r.If)
-	if len(r.Unless) > 0 {
-		w.p(", unless: []string{%s}", quoted(r.Unless))
-	}
-	str("by", r.By)
-	str("within", r.Within)
-	if r.Verb == "count" {
-		by := 1
-		if r.Down {
-			by = -1
-		}
-		w.p(", step: %d", by)
-	}
-	w.p("},\n")
-}
-
-// names returns the names of a structure's fields.
-func (s *Spec) names(structure string) []string {
-	var out []string
-	for _, f := range s.all(structure) {
-		out = append(out, f.Name)
-	}
-	return out
-}
-
 // tsWatch returns the table for watch.ts.
 func (s *Spec) tsWatch() []byte {
 	w := &writer{}
-	w.p("// Code generated by gateway/event/internal/gen from gateway/event/spec/watch.json. DO NOT EDIT.\n")
-	w.p("// What each event does to watched objects; gateway/event/spec/README.md explains the words.\n\n")
-	types := map[string]bool{"Snowflake": true}
-	var guild *Kind
+	w.p("// Code generated by gateway/event/internal/gen from gateway/event/spec/watch.json. DO NOT EDIT.\n\n")
+	guild := s.Watch.guild()
+	imports := []string{"Snowflake"}
 	for _, p := range s.Watch.Kinds {
-		types[p.Value.Is] = true
-		for _, f := range p.Value.Adds {
-			types[f.Type] = true
-		}
-		if len(p.Value.Parts) > 0 {
-			guild = p.Value
+		imports = append(imports, p.Value.is)
+		for _, f := range p.Value.adds {
+			imports = append(imports, f.Type)
 		}
 	}
-	var names []string
-	for t := range types {
-		names = append(names, t)
-	}
-	slices.Sort(names)
-	w.p("import type { %s } from \"./protocol.gen.js\";\n\n", strings.Join(names, ", "))
+	slices.Sort(imports)
+	w.p("import type { %s } from \"./protocol.gen.js\";\n", strings.Join(slices.Compact(imports), ", "))
+	w.p("import type { Kind, Rule } from \"./watch.js\";\n\n")
 
-	w.jsdoc("", "What a watched guild contains: the kinds of its collections, each of which is a map by id.", false)
+	w.jsdoc("", "What a watched guild contains, in maps by id.", false)
 	w.p("export interface GuildParts {\n")
 	for _, p := range guild.Parts {
-		w.p("  readonly %s: ReadonlyMap<Snowflake, %s>;\n", p.Name, s.Watch.kind(p.Value.Kind).Is)
+		w.p("  readonly %s: ReadonlyMap<Snowflake, Readonly<%s>>;\n", p.Name, s.Watch.kind(kindName(p.Value.Kind)).is)
 	}
 	w.p("}\n\n")
-	w.jsdoc("", "One version of a watched guild: its own fields, and maps of what it contains.", false)
-	w.p("export type WatchedGuild = Readonly<Omit<%s, keyof GuildParts", guild.Is)
-	for _, name := range append([]string{guild.Inline}, guild.Omit...) {
-		w.p(" | %q", name)
+	w.jsdoc("", "One version of a watched guild: its own fields, and what it contains.", false)
+	w.p("export type WatchedGuild = Readonly<Omit<%s, keyof GuildParts", guild.is)
+	for _, name := range guild.Omit {
+		if guild.Parts.get(name) == nil {
+			w.p(" | %q", name)
+		}
 	}
-	w.p(">> & GuildParts;\n\n")
-
-	w.jsdoc("", "One version of each kind of object that can be watched.", false)
+	w.p(">> &\n  GuildParts;\n\n")
+	w.jsdoc("", "The kinds of objects that can be watched, and what a version of each is like.", false)
 	w.p("export interface WatchedObjects {\n")
 	for _, p := range s.Watch.Kinds {
 		k := p.Value
-		if k.PartOnly {
-			continue
-		}
-		t := k.Is
+		t := k.is
 		switch {
+		case k.partOnly:
+			continue
 		case len(k.Parts) > 0:
 			t = "WatchedGuild"
-		case k.Partial:
-			t = "Readonly<Partial<" + t + ">>"
+		case k.partial:
+			t = "Readonly<{ id: Snowflake } & Partial<" + t + ">"
 		default:
-			t = "Readonly<" + t + ">"
+			t = "Readonly<" + t
 		}
-		for _, f := range k.Adds {
-			t += " & { readonly " + f.Name + "?: " + s.tsField(f) + " }"
+		for _, f := range k.adds {
+			t += " & { " + f.Name + "?: " + s.tsField(f) + " }"
+		}
+		if len(k.Parts) == 0 {
+			t += ">"
 		}
 		w.p("  %s: %s;\n", p.Name, t)
 	}
-	w.p("}\n")
-	w.p(`
-/** @internal A path: keys, "[]" for each element, "[i]" for each element and the number that "in" goes by. */
-export type Path = readonly string[];
+	w.p("}\n\n")
 
-/** @internal */
-export type KindName = `)
-	for i, p := range s.Watch.Kinds {
-		if i > 0 {
-			w.p(" | ")
-		}
-		w.p("%q", p.Name)
-	}
-	w.p(`;
-
-/** @internal A kind of object. */
-export interface Kind {
-  /** Where an object has its id: the first of these paths that leads to one. */
-  readonly id: readonly Path[];
-  /** Whether the id is one of each guild's own. */
-  readonly local?: true;
-  readonly inline?: string;
-  readonly omit?: readonly string[];
-  readonly types?: readonly number[];
-  readonly notTypes?: readonly number[];
-  /** Which collection of a guild it belongs in, and whether a list of it is complete. */
-  readonly part?: keyof GuildParts;
-  readonly complete?: true;
-  readonly limit?: number;
-  readonly then?: readonly Rule[];
-  /** The events that concern it; none if it is watched with its guild only. */
-  readonly events?: readonly string[];
-}
-
-/** @internal Something that an event does. */
-export interface Rule {
-  readonly verb: `)
-	for i, v := range ruleVerbs {
-		if i > 0 {
-			w.p(" | ")
-		}
-		w.p("%q", v)
-	}
-	w.p(`;
-  readonly kinds?: readonly KindName[];
-  readonly field?: string;
-  readonly only?: readonly string[];
-  readonly at?: Path;
-  readonly from?: Path;
-  readonly id?: readonly Path[];
-  readonly in?: Path;
-  readonly everywhere?: true;
-  readonly when?: string;
-  readonly unless?: readonly string[];
-  readonly by?: string;
-  readonly within?: string;
-  readonly step?: number;
-}
-
-/** @internal */
-export const kinds: { readonly [name in KindName]: Kind } = {
-`)
+	w.jsdoc("", "@internal The name of a kind of object, those included that are watched with their guild only.", false)
+	w.p("export type KindName =")
 	for _, p := range s.Watch.Kinds {
-		k := p.Value
-		w.p("  %s: {\n    id: [", p.Name)
-		for i, path := range strings.Split(k.ID, "|") {
-			if i > 0 {
-				w.p(", ")
-			}
-			w.p("[%s]", quoted(steps(path)))
-		}
-		w.p("],\n")
-		if k.Local {
-			w.p("    local: true,\n")
-		}
-		if k.Inline != "" {
-			w.p("    inline: %q,\n", k.Inline)
-		}
-		if len(k.Omit) > 0 {
-			w.p("    omit: [%s],\n", quoted(k.Omit))
-		}
-		if len(k.Types) > 0 {
-			w.p("    types: [%s],\n", strings.Join(s.kindTypes(k.Types), ", "))
-		}
-		if len(k.NotTypes) > 0 {
-			w.p("    notTypes: [%s],\n", strings.Join(s.kindTypes(k.NotTypes), ", "))
-		}
-		for _, part := range guild.Parts {
-			if part.Value.Kind == p.Name {
-				w.p("    part: %q,\n", part.Name)
-				if part.Value.Complete {
-					w.p("    complete: true,\n")
-				}
-			}
-		}
-		if len(k.Parts) > 0 {
-			w.p("    limit: %d,\n", k.Limit)
-		}
-		if len(k.Then) > 0 {
-			w.p("    then: [\n")
-			for _, r := range k.Then {
-				w.p("      %s,\n", s.tsWatchRule(r))
-			}
-			w.p("    ],\n")
-		}
-		if !k.PartOnly {
-			w.p("    events: [%s],\n", quoted(s.Watch.events(p.Name)))
-		}
-		w.p("  },\n")
+		w.p("\n  | %q", p.Name)
 	}
-	w.p("};\n\n")
-	w.p("/** @internal The collections of a guild and the kinds of what is in them. */\n")
+	w.p(";\n\n")
+	json := func(v any) string {
+		text, _ := json.Marshal(v)
+		return string(text)
+	}
+	w.p("/** @internal */\nexport const kinds: { readonly [name in KindName]: Kind } = {\n")
+	for _, p := range s.Watch.Kinds {
+		w.p("  %s: %s,\n", p.Name, json(p.Value))
+	}
+	w.p("};\n\n/** @internal The collections of a guild, and the kind of what is in each. */\n")
 	w.p("export const parts: readonly (readonly [keyof GuildParts, KindName])[] = [\n")
 	for _, p := range guild.Parts {
 		w.p("  [%q, %q],\n", p.Name, p.Value.Kind)
 	}
-	w.p("];\n\n")
-	w.p("/** @internal What each event does, in this order. */\n")
-	w.p("export const rules: { readonly [event: string]: readonly Rule[] } = {\n")
+	w.p("];\n\n/** @internal What each event does, in this order. */\nexport const rules: { readonly [event: string]: readonly Rule[] } = {\n")
 	for _, e := range s.Watch.Events {
 		w.p("  %s: [\n", e.Name)
 		for _, r := range e.Value {
-			w.p("    %s,\n", s.tsWatchRule(r))
+			w.p("    // %s\n    %s,\n", r.line, json(r))
 		}
 		w.p("  ],\n")
 	}
 	w.p("};\n")
 	return w.Bytes()
-}
-
-func (s *Spec) tsWatchRule(r *Rule) string {
-	out := []string{fmt.Sprintf("verb: %q", r.Verb)}
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if len(r.Kinds) > 0 {
-		add("kinds: [%s]", quoted(r.Kinds))
-	}
-	if r.Field != "" {
-		add("field: %q", r.Field)
-	}
-	if r.As != "" {
-		add("only: [%s]", quoted(s.names(r.As)))
-	}
-	if r.At != "" {
-		add("at: [%s]", quoted(steps(r.At)))
-	}
-	if r.From != "" {
-		add("from: [%s]", quoted(steps(r.From)))
-	}
-	if len(r.For) > 0 {
-		var paths []string
-		for _, p := range r.For {
-			paths = append(paths, "["+quoted(steps(p))+"]")
-		}
-		add("id: [%s]", strings.Join(paths, ", "))
-	}
-	if r.In != "" {
-		add("in: [%s]", quoted(steps(r.In)))
-	}
-	if r.Everywhere {
-		add("everywhere: true")
-	}
-	if r.If != "" {
-		add("when: %q", r.If)
-	}
-	if len(r.Unless) > 0 {
-		add("unless: [%s]", quoted(r.Unless))
-	}
-	if r.By != "" {
-		add("by: %q", r.By)
-	}
-	if r.Within != "" {
-		add("within: %q", r.Within)
-	}
-	if r.Verb == "count" {
-		step := 1
-		if r.Down {
-			step = -1
-		}
-		add("step: %d", step)
-	}
-	return "{ " + strings.Join(out, ", ") + " }"
 }
