@@ -40,9 +40,10 @@ var ErrUnknownEvent = errors.New("event: unknown event")
 
 // entry is what the registry knows about an event.
 type entry struct {
-	make    func() Dispatch
-	intents Intents
-	codec   atomic.Pointer[codec]
+	make         func() Dispatch
+	intents      Intents
+	capabilities Capabilities
+	codec        atomic.Pointer[codec]
 }
 
 // New returns a new payload for the event of a name, or nil if the name is
@@ -105,6 +106,28 @@ func (i Intents) Events() []string {
 func IntentsFor(name string) Intents {
 	if e := registry[name]; e != nil {
 		return e.intents
+	}
+	return 0
+}
+
+// Events returns the names of the events that a set of capabilities brings, sorted.
+// Events which need no capability are not among them.
+func (c Capabilities) Events() []string {
+	var names []string
+	for _, name := range Names() {
+		if registry[name].capabilities&c != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// CapabilitiesFor returns the capability that makes servers send an event, or send
+// it unasked. None means that the event needs none, or is unknown; Spacebar looks
+// at few of them and sends more.
+func CapabilitiesFor(name string) Capabilities {
+	if e := registry[name]; e != nil {
+		return e.capabilities
 	}
 	return 0
 }

@@ -104,6 +104,20 @@ func TestIntents(t *testing.T) {
 }
 
 func TestCapabilities(t *testing.T) {
+	for bit := range 64 {
+		capability := Capabilities(1) << bit
+		for _, name := range capability.Events() {
+			if CapabilitiesFor(name) != capability {
+				t.Errorf("%v brings %s, which is brought by %v", capability, name, CapabilitiesFor(name))
+			}
+		}
+	}
+	if got := (CapabilityPrioritizedReadyPayload | CapabilityDebounceMessageReactions).Events(); !slices.Equal(got, []string{"MESSAGE_REACTION_ADD_MANY", "READY_SUPPLEMENTAL"}) {
+		t.Error(got)
+	}
+	if got := CapabilitiesFor("READY") | CapabilitiesFor("NOPE"); got != 0 {
+		t.Error(got)
+	}
 	if DefaultCapabilities != 0b1011_1111_1110 {
 		t.Errorf("%b", DefaultCapabilities)
 	}

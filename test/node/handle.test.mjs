@@ -18,7 +18,7 @@ execFileSync(join(root, "build/bin/esbuild"), ["--bundle", "--format=esm", "--ta
   cwd: root,
   input: ["handle", "connection", "requests", "errors", "validate", "protocol.gen"].map((file) => `export * from "./web/src/${file}.ts";`).join("\n"),
 });
-const { Connection, GatewayHandle, GatewayError, PayloadError, RateLimitError, answers, eventIntents, events, intentEvents, intents, intentsFor, requestNames, sends, validate } = await import(pathToFileURL(join(dir, "handle.mjs")));
+const { Connection, GatewayHandle, GatewayError, PayloadError, RateLimitError, answers, capabilities, capabilitiesFor, capabilityEvents, eventIntents, events, intentEvents, intents, intentsFor, requestNames, sends, validate } = await import(pathToFileURL(join(dir, "handle.mjs")));
 
 /** A connection whose core is the test. */
 function connected({ state = "ready", answer } = {}) {
@@ -356,6 +356,14 @@ test("intents, and the events that each brings", () => {
   }
   assert.deepEqual([intentsFor("READY"), intentsFor("MESSAGE_CREATE"), intentEvents(0)], [0, intents.guildMessages | intents.directMessages, []]);
   assert.deepEqual(intentEvents(intents.guildModeration), ["GUILD_AUDIT_LOG_ENTRY_CREATE", "GUILD_BAN_ADD", "GUILD_BAN_REMOVE"]);
+});
+
+test("capabilities, and the events that each brings", () => {
+  const all = Object.values(capabilities);
+  assert.deepEqual(capabilityEvents(capabilities.prioritizedReadyPayload | capabilities.debounceMessageReactions).sort(), ["MESSAGE_REACTION_ADD_MANY", "READY_SUPPLEMENTAL"]);
+  assert.equal(capabilitiesFor("READY_SUPPLEMENTAL"), capabilities.prioritizedReadyPayload);
+  assert.equal(capabilitiesFor("READY"), 0);
+  for (const flag of all) for (const name of capabilityEvents(flag)) assert.equal(capabilitiesFor(name), flag);
 });
 
 test("the tree of events holds every name once", () => {

@@ -9182,6 +9182,31 @@ export function intentEvents(intents: Intents): EventName[] {
   return (Object.keys(eventIntents) as EventName[]).filter((name) => intentsFor(name) & intents);
 }
 
+/** The capabilities that bring an event, by its name. Events that need none are not there. */
+export const eventCapabilities: { readonly [name in EventName]?: Capabilities } = {
+  READY_SUPPLEMENTAL: 32,
+  MESSAGE_REACTION_ADD_MANY: 8192,
+  USER_SETTINGS_PROTO_UPDATE: 512,
+  CHANNEL_SYNC: 32768,
+  PASSIVE_UPDATE_V1: 2048,
+  PASSIVE_UPDATE_V2: 16384,
+  CALL_CREATE: 4096,
+  LOBBY_CREATE: 65536,
+};
+
+/**
+ * Returns the capability that makes servers send an event, or send it unasked. None means that it
+ * needs none; Spacebar looks at few of them and sends more.
+ */
+export function capabilitiesFor(name: EventName): Capabilities {
+  return eventCapabilities[name] || 0;
+}
+
+/** Returns the names of the events that a set of capabilities brings. Those that need none are not among them. */
+export function capabilityEvents(capabilities: Capabilities): EventName[] {
+  return (Object.keys(eventCapabilities) as EventName[]).filter((name) => capabilitiesFor(name) & capabilities);
+}
+
 /**
  * Keeps the connection alive (Gateway events, Heartbeat). It carries the newest sequence number, or
  * null before the first one. The session sends it by itself.

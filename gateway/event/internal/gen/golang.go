@@ -367,16 +367,21 @@ func (s *Spec) goRegistry(w *writer) {
 
 	w.p("var registry = map[string]*entry{\n")
 	for _, p := range s.Events {
-		intents := "0"
-		for i, name := range p.Value.Intents {
-			if i == 0 {
-				intents = ""
-			} else {
-				intents += " | "
+		w.p("%q: {make: func() Dispatch { return new(%s) }", p.Name, p.Value.Type)
+		for _, flags := range []struct {
+			field, enum string
+			names       []string
+		}{{"intents", "Intents", p.Value.Intents}, {"capabilities", "Capabilities", p.Value.Capabilities}} {
+			for i, name := range flags.names {
+				if i == 0 {
+					w.p(", %s: ", flags.field)
+				} else {
+					w.p(" | ")
+				}
+				w.p("%s", constName(flags.enum, name))
 			}
-			intents += constName("Intents", name)
 		}
-		w.p("%q: {make: func() Dispatch { return new(%s) }, intents: %s},\n", p.Name, p.Value.Type, intents)
+		w.p("},\n")
 	}
 	w.p("}\n\n")
 

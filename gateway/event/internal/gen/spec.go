@@ -22,14 +22,15 @@ type Spec struct {
 
 // Event is a dispatch event.
 type Event struct {
-	Type     string   `json:"type"`
-	Tree     string   `json:"tree"` // group.member
-	Doc      string   `json:"doc"`
-	Section  string   `json:"section"`
-	Intents  []string `json:"intents"`
-	Spacebar bool     `json:"spacebar"`
-	Is       string   `json:"is"` // the payload: an object, a list or null
-	Fields   fields   `json:"fields"`
+	Type         string   `json:"type"`
+	Tree         string   `json:"tree"` // group.member
+	Doc          string   `json:"doc"`
+	Section      string   `json:"section"`
+	Intents      []string `json:"intents"`
+	Capabilities []string `json:"capabilities"`
+	Spacebar     bool     `json:"spacebar"`
+	Is           string   `json:"is"` // the payload: an object, a list or null
+	Fields       fields   `json:"fields"`
 }
 
 // Struct is an object of the protocol.
@@ -310,9 +311,11 @@ func (s *Spec) check() error {
 		if e.Is != "" {
 			checkType(p.Name, e.Is)
 		}
-		for _, i := range e.Intents {
-			if intents := s.Enums.get("Intents"); intents == nil || (*intents).Values.get(i) == nil {
-				report("%s: unknown intent %s", p.Name, i)
+		for enum, flags := range map[string][]string{"Intents": e.Intents, "Capabilities": e.Capabilities} {
+			for _, flag := range flags {
+				if known := s.Enums.get(enum); known == nil || (*known).Values.get(flag) == nil {
+					report("%s: %s is none of %s", p.Name, flag, enum)
+				}
 			}
 		}
 		checkFields(p.Name, e.Fields)

@@ -296,18 +296,7 @@ func (s *Spec) tsEvents(w *writer) {
 	w.p("} as const;\n\n")
 
 	w.jsdoc("", "The intents that bring an event, by its name. Events that need none are not there.", false)
-	w.p("export const eventIntents: { readonly [name in EventName]?: Intents } = {\n")
-	intents := *s.Enums.get("Intents")
-	for _, p := range s.Events {
-		if len(p.Value.Intents) > 0 {
-			mask := 0
-			for _, i := range p.Value.Intents {
-				mask |= flagValue(*intents.Values.get(i))
-			}
-			w.p("  %s: %d,\n", p.Name, mask)
-		}
-	}
-	w.p("};\n\n")
+	s.tsFlags(w, "eventIntents", "Intents", func(e *Event) []string { return e.Intents })
 	w.p(`/** Returns the intents that bring an event. Any one of them does; none means that it needs no intent. */
 export function intentsFor(name: EventName): Intents {
   return eventIntents[name] || 0;
@@ -317,7 +306,39 @@ export function intentsFor(name: EventName): Intents {
 export function intentEvents(intents: Intents): EventName[] {
   return (Object.keys(eventIntents) as EventName[]).filter((name) => intentsFor(name) & intents);
 }
+
 `)
+	w.jsdoc("", "The capabilities that bring an event, by its name. Events that need none are not there.", false)
+	s.tsFlags(w, "eventCapabilities", "Capabilities", func(e *Event) []string { return e.Capabilities })
+	w.p(`/**
+ * Returns the capability that makes servers send an event, or send it unasked. None means that it
+ * needs none; Spacebar looks at few of them and sends more.
+ */
+export function capabilitiesFor(name: EventName): Capabilities {
+  return eventCapabilities[name] || 0;
+}
+
+/** Returns the names of the events that a set of capabilities brings. Those that need none are not among them. */
+export function capabilityEvents(capabilities: Capabilities): EventName[] {
+  return (Object.keys(eventCapabilities) as EventName[]).filter((name) => capabilitiesFor(name) & capabilities);
+}
+`)
+}
+
+// tsFlags writes a table of the flags of an enum that each event has.
+func (s *Spec) tsFlags(w *writer, name, enum string, of func(*Event) []string) {
+	w.p("export const %s: { readonly [name in EventName]?: %s } = {\n", name, enum)
+	flags := *s.Enums.get(enum)
+	for _, p := range s.Events {
+		mask := 0
+		for _, flag := range of(p.Value) {
+			mask |= flagValue(*flags.Values.get(flag))
+		}
+		if mask != 0 {
+			w.p("  %s: %d,\n", p.Name, mask)
+		}
+	}
+	w.p("};\n\n")
 }
 
 func (s *Spec) tsSends(w *writer) {
