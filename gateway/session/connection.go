@@ -21,6 +21,7 @@ func (s *Session) dial(now time.Duration) {
 	s.beatAt, s.heard = never, false
 	s.reconnectIn, s.reconnectAt = never, 0
 	s.stopTimers()
+	s.resumed = -1
 	if !s.live {
 		s.snap.Seq = -1 // what came before a READY that did not come
 	}
@@ -139,7 +140,7 @@ func (s *Session) heartbeatInterval(hello []byte) time.Duration {
 }
 
 func (s *Session) sendIdentify(now time.Duration) {
-	s.sentAuth = true
+	s.sentAuth, s.resumed = true, -1
 	if s.state != StateIdentifying {
 		s.enter(StateIdentifying)
 	}
@@ -158,7 +159,7 @@ func (s *Session) sendResume(now time.Duration) {
 		s.enter(StateResuming)
 	}
 	s.set(timerState, now+identifyTimeout)
-	s.resumeBy = now + resumeLimit
+	s.resumed, s.resumeBy = s.snap.Seq, now+resumeLimit
 	d := append([]byte(nil), `{"token":`...)
 	d = wire.AppendString(d, s.token)
 	d = append(d, `,"session_id":`...)

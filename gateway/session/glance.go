@@ -73,6 +73,9 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 			return nil, GlancedNothing
 		}
 	}
+	if seq >= 0 && seq <= s.resumed {
+		return nil, GlancedNothing // a replay
+	}
 	kind = h.kind
 	kind.Count++
 	s.heard = true

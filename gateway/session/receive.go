@@ -94,6 +94,9 @@ func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf b
 				return // it had arrived before
 			}
 		}
+		if m.Seq >= 0 && m.Seq <= s.resumed {
+			return // as had this, though an old RESUMED was replayed before it
+		}
 		s.snap.Seq = max(s.snap.Seq, m.Seq)
 	}
 	if !s.kinds.wants(kind) {
@@ -146,7 +149,7 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) bool {
 		// READY where RESUMED was due: the server has started over.
 		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server began a new session"})
 	}
-	s.snap, s.live, s.begun = snap, snap.ID != "", true
+	s.snap, s.live, s.begun, s.resumed = snap, snap.ID != "", true, -1 // READY may also answer Resume
 	gap := s.lost
 	s.lost = nil
 	s.becomeReady(now, false)

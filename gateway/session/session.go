@@ -76,6 +76,7 @@ type Session struct {
 	lost     *Gap // the session before, while there is no new one
 	standing standing
 	readyAt  time.Duration
+	resumed  int64         // what Resume on this connection said was received; -1 if none did
 	resumeBy time.Duration // when a resume is given up, whatever it still replays
 	goneAt   time.Duration // when a Ready session was last heard
 	wasReady bool

@@ -618,6 +618,23 @@ func TestLongReplay(t *testing.T) {
 	r.state(StateReady)
 }
 
+// A server may replay more than it has to, an old RESUMED included.
+func TestReplayOfWhatHasArrived(t *testing.T) {
+	r := newRig(t).ready().recv(event("A", 1)).closed(CloseAbnormal).redial().recv(`{"op":0,"t":"RESUMED","s":2,"d":{}}`)
+	r.recv(event("B", 3)).closed(CloseAbnormal).redial()
+	r.out = nil
+	r.recv(event("A", 1), `{"op":0,"t":"RESUMED","s":2,"d":{}}`, event("B", 3), event("C", 4), `{"op":0,"t":"RESUMED","s":5,"d":{}}`)
+	var names []string
+	for _, o := range r.take(OutputDispatch) {
+		if o.Event.Name != "RESUMED" {
+			names = append(names, o.Event.Name)
+		}
+	}
+	if fmt.Sprint(names) != "[C]" {
+		t.Fatalf("delivered %v", names)
+	}
+}
+
 // RESUMED may be lost, and events come on.
 func TestResumeWithoutEnd(t *testing.T) {
 	r := newRig(t).ready().closed(CloseAbnormal).redial()

@@ -24,9 +24,10 @@ type Client struct {
 	// Glances makes it look at the two ends of texts first, as browsers do.
 	Glances bool
 
-	id     string // of the session
-	asleep bool
-	inbox  []func() // what came while asleep
+	id      string // of the session
+	heardAt time.Duration
+	asleep  bool
+	inbox   []func() // what came while asleep
 	// Throttle is how late timers may be, as in a hidden page.
 	Throttle time.Duration
 	late     time.Duration
@@ -194,6 +195,7 @@ func (c *Client) opened(l *line) {
 
 func (c *Client) received(l *line, data []byte, binary bool) {
 	c.awake(l, func() {
+		c.heardAt = c.w.now
 		if binary || !c.Glances || !c.glance(l.conn, data) {
 			c.S.Received(c.w.now, l.conn, data, binary)
 		}

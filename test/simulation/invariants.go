@@ -38,7 +38,8 @@ type checker struct {
 	delivered int
 	last      map[string]int // position in chaos.sent of the last event delivered
 	lastSeq   int64
-	sessions  int // that became ready
+	connSeq   int64 // the highest number that has come on this connection
+	sessions  int   // that became ready
 	gaps      int
 	excused   int                              // sessions that begin without a gap, as nothing was handed over
 	bare      bool                             // the next one
@@ -127,7 +128,7 @@ func (k *checker) output(o *session.Output) {
 			k.violated("dials while there is a connection")
 		}
 		k.conn, k.dialedAt = o.Conn, now
-		k.beatConn, k.authAt = 0, 0
+		k.beatConn, k.authAt, k.connSeq = 0, 0, -1
 		k.window = k.window[:0]
 		k.c.report.Dials++
 		k.dials(now)
@@ -171,6 +172,9 @@ func (k *checker) output(o *session.Output) {
 			k.readySince = 0
 			if o.RetryAt-now > 6*time.Minute {
 				k.violated("waits %v before it dials", o.RetryAt-now)
+			}
+			if o.Err.Code == session.ErrHeartbeat && k.c.Client.heardAt > k.beatAt {
+				k.violated("a connection is given up on which something was heard %v ago", now-k.c.Client.heardAt)
 			}
 			if o.Err.Code != session.ErrReconnect && o.RetryAt > now {
 				k.lot("waits", o.RetryAt-now)
@@ -231,6 +235,7 @@ func (k *checker) sending(id session.SendID, err error) {
 }
 
 func (k *checker) dispatched(o *session.Output) {
+	k.connSeq = max(k.connSeq, o.Seq)
 	switch st := k.c.Client.State(); {
 	case o.Event.Name == "READY":
 		k.lastSeq = o.Seq // a new session; the gap was reported before
@@ -361,7 +366,11 @@ func (k *checker) wrote(m *Write) {
 // than events may have taken a number, and those that were lost may not.
 func (k *checker) number(what, text string) {
 	if _, live := k.c.Client.S.Snapshot(); !live && k.c.Client.State() != session.StateReady {
-		return // between two sessions
+		// Between two sessions: what has come on this connection is all there is.
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && k.sessions > 0 && !k.loose && n > max(k.connSeq, 0)+numberless {
+			k.violated("%s says that %s was received last, without a session", what, text)
+		}
+		return
 	}
 	if text == "null" && k.lastSeq < 0 {
 		return

@@ -39,16 +39,17 @@ type chaos struct {
 	report *Report
 	check  *checker
 
-	n        int              // events dispatched
-	sent     map[string][]int // numbers, by the session or connection they were dispatched to
-	spoiled  map[int]bool     // numbers that the network has lost, and a resume may bring
-	spacebar bool
-	habit    fakegateway.Faults // what is wrong with this server, also in peace
-	plans    []bool             // whether the dials that are planned get an odd Hello
-	trouble  time.Duration      // when it ends
-	slept    bool               // for hours
-	healing  bool               // nothing goes wrong any more
-	quiet    bool               // nothing is dispatched any more
+	n            int              // events dispatched
+	sent         map[string][]int // numbers, by the session or connection they were dispatched to
+	spoiled      map[int]bool     // numbers that the network has lost, and a resume may bring
+	spacebar     bool
+	habit        fakegateway.Faults // what is wrong with this server, also in peace
+	noResumeHost bool               // the host that READY names is never there
+	plans        []bool             // whether the dials that are planned get an odd Hello
+	trouble      time.Duration      // when it ends
+	slept        bool               // for hours
+	healing      bool               // nothing goes wrong any more
+	quiet        bool               // nothing is dispatched any more
 }
 
 // Run lives through one seed.
@@ -158,6 +159,8 @@ func (c *chaos) live() {
 	c.trouble = c.Now() + time.Duration(c.between(5, 40))*time.Minute
 	c.Client.Glances = c.r.IntN(2) == 0
 	c.Server.SetFaults(c.Now(), fakegateway.Target{}, c.habit)
+	c.noResumeHost = c.r.IntN(8) == 0
+	c.Net.Unreachable["resume.test"] = c.noResumeHost
 	c.Client.Start()
 	c.repeat(&c.quiet, 3*time.Second, c.dispatch)
 	c.repeat(&c.healing, time.Duration(c.between(4, 40))*time.Second, c.fault)
@@ -281,7 +284,8 @@ func numbered(d []byte) (to string, n int) {
 // heal ends everything that is wrong with the world.
 func (c *chaos) heal() {
 	c.Net.Offline, c.Net.Corrupt, c.Net.LoseDown, c.Net.LoseUp = false, false, 0, 0
-	clear(c.Net.Unreachable)
+	c.Net.Unreachable["resume.test"] = c.noResumeHost
+	c.Net.Generous = 0
 	c.Net.MinDelay, c.Net.MaxDelay = 5*time.Millisecond, 60*time.Millisecond
 	c.Client.Throttle, c.Client.late = 0, 0
 	c.Client.Sleep(false)
@@ -351,7 +355,7 @@ func (c *chaos) fault() {
 			},
 			func() {
 				set("resume host gone")
-				c.spell(5*time.Minute, func() { c.Net.Unreachable["resume.test"] = true }, func() { delete(c.Net.Unreachable, "resume.test") })
+				c.spell(5*time.Minute, func() { c.Net.Unreachable["resume.test"] = true }, func() { c.Net.Unreachable["resume.test"] = c.noResumeHost })
 			},
 			func() { set("message corrupted"); c.Net.Corrupt = true },
 			func() { set("messages to the client lost"); c.Net.LoseDown = 1 + c.r.IntN(2) },
@@ -377,6 +381,11 @@ func (c *chaos) fault() {
 				set("op 9 false")
 				c.Server.InvalidSession(now, all, []string{"false", ""}[c.r.IntN(2)])
 				c.Server.Forget(now, all)
+			},
+			func() {
+				set("replays more than it has to")
+				c.spell(5*time.Minute, func() { c.Net.Generous = 1 + c.r.Int64N(9) }, func() { c.Net.Generous = 0 })
+				c.Server.Drop(now, all)
 			},
 			func() { set("op 9 true"); c.Server.InvalidSession(now, all, "true") },
 			func() { set("session removed"); c.Server.RemoveSession(now, all) },

@@ -6,10 +6,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 	"github.com/spacebar-gateway/spacebar-gateway/test/fakegateway"
 )
 
@@ -49,6 +51,8 @@ type Network struct {
 	// vanish, as a proxy on the way may let them. From a compressed stream none does:
 	// what follows would mean something else, which nobody could tell.
 	LoseDown, LoseUp int
+	// Generous is how many events more than Resume asks for the server replays.
+	Generous int64
 }
 
 // Options of a World.
@@ -337,11 +341,39 @@ func (l *line) send(data []byte, binary bool) {
 		l.w.logf("network   a message of the client is lost")
 		return
 	}
+	if l.w.Net.Generous > 0 {
+		data = earlier(data, binary, l.w.Net.Generous)
+	}
 	l.arrive(&l.up, func() {
 		if !l.serverEnd {
 			l.server.Receive(l.w.now, data, binary)
 		}
 	})
+}
+
+// afterReady is a number that READY does not have: one that is replayed begins a
+// session anew.
+const afterReady = 3
+
+// earlier returns a Resume that asks for n events more; any other message as it
+// is.
+func earlier(data []byte, binary bool, n int64) []byte {
+	op, d := read(data, binary)
+	i := strings.LastIndex(d, `"seq":`)
+	if op != 6 || i < 0 {
+		return data
+	}
+	i += len(`"seq":`)
+	end := i + strings.IndexAny(d[i:], ",}")
+	seq, err := strconv.ParseInt(d[i:end], 10, 64)
+	if err != nil {
+		return data
+	}
+	text := fmt.Appendf(nil, `{"op":6,"d":%s%d%s}`, d[:i], max(min(seq, afterReady), seq-n), d[end:])
+	if binary {
+		text, _ = wire.AppendETF(nil, text)
+	}
+	return text
 }
 
 // close is the client's.
