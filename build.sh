@@ -115,6 +115,7 @@ types() {
 	say "type checks"
 	web/node_modules/.bin/tsc --noEmit -p web
 	web/node_modules/.bin/tsc -p web/demo
+	web/node_modules/.bin/tsc -p web/test
 }
 
 cmd_lint() { # lint: gofmt, vet, staticcheck and the type checks

@@ -6,6 +6,7 @@ import { GatewayHandle, method, type SendMethods } from "./handle.js";
 import * as protocol from "./protocol.gen.js";
 import { requestNames, type RequestMethods } from "./requests.js";
 import * as user from "./user.js";
+import * as watch from "./watch.js";
 
 type Bound<M> = { [N in keyof M]: M[N] extends (...args: infer A) => infer R ? (handle: GatewayHandle, ...args: A) => R : never };
 
@@ -25,7 +26,8 @@ export type SpacebarGateway = Bound<SendMethods & RequestMethods> & {
   /** Alias of sendRequestCallConnect. */
   sendCallSync: Bound<SendMethods>["sendRequestCallConnect"];
 } & typeof protocol &
-  typeof user;
+  typeof user &
+  Omit<typeof watch, "watchOf">;
 
 declare global {
   // eslint-disable-next-line no-var
@@ -34,7 +36,7 @@ declare global {
 
 /** Puts everything on the global object. */
 export function bind(): void {
-  const bound: Record<string, unknown> = { ...protocol, ...user, init, connect, spawn, hostKind, version, GatewayError, PayloadError, RateLimitError, GatewayHandle };
+  const bound: Record<string, unknown> = { ...protocol, ...user, ...watch, init, connect, spawn, hostKind, version, GatewayError, PayloadError, RateLimitError, GatewayHandle };
   for (const name of [...(Object.keys(protocol.sends) as protocol.SendName[]).map(method), ...requestNames, "send", "sendCallSync"] as (keyof SendMethods)[]) {
     bound[name] = (handle: GatewayHandle, ...args: Parameters<SendMethods[typeof name]>) => {
       if (!(handle instanceof GatewayHandle)) throw new TypeError(`spacebarGateway.${name} takes a handle first`);

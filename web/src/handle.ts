@@ -7,6 +7,7 @@ import { sends, type DispatchEvents, type EventName, type SendName, type SendPay
 import { addRequests, check, post, wait, type RequestMethods, type SendOptions, type WaitOptions } from "./requests.js";
 import { validate } from "./validate.js";
 import type { Session, State } from "./protocol.js";
+import { watchOf, type Watch } from "./watch.js";
 
 export { check } from "./requests.js";
 
@@ -41,6 +42,7 @@ export class GatewayHandle {
   readonly #c: Connection;
   readonly #owner: boolean;
   readonly #mine = new Set<Unsubscribe>();
+  #watch: Watch | undefined;
 
   /** @internal Made by connect and spawn. */
   constructor(connection: Connection, owner: boolean) {
@@ -73,6 +75,11 @@ export class GatewayHandle {
   /** Settles when the connection is closed for good: with the fatal error, or with null if it was closed by the page. Never rejects. */
   get done(): Promise<GatewayError | null> {
     return this.#c.done;
+  }
+
+  /** Watches objects that keep themselves up to date: `handle.watch.guild(id)`. */
+  get watch(): Watch {
+    return (this.#watch ??= watchOf(this));
   }
 
   /** Counts of what the connection has done. */

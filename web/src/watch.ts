@@ -8,9 +8,10 @@
  * the same, so that `===` tells what has changed, and costs as much as has.
  */
 import { describe, fail } from "./errors.js";
-import { check, type GatewayHandle } from "./handle.js";
+import type { GatewayHandle } from "./handle.js";
 import type { Unsubscribe } from "./observers.js";
 import type { Snowflake } from "./protocol.gen.js";
+import { check } from "./requests.js";
 import { kinds, parts, rules, type GuildParts, type KindName, type WatchedGuild, type WatchedObjects } from "./watch.gen.js";
 
 /**

@@ -17,6 +17,8 @@ import {
   register,
   shardId,
   spawn,
+  watchGuild,
+  watchMember,
   withToken,
   CaptchaRequired,
   FieldErrors,
@@ -41,6 +43,8 @@ import {
   type Ready,
   type Snowflake,
   type State,
+  type Watched,
+  type WatchedGuild,
 } from "spacebar-gateway";
 
 /** Compiles only if both are the same type, and not any. */
@@ -181,6 +185,15 @@ connect("wss://g.example", { tokens: "t" });
 spawn("wss://g.example", { token: "t" });
 // @ts-expect-error a session has a number
 connect("wss://g.example", { session: { id: "s" } });
+
+// ---------------------------------------------------------- watched objects
+holds<Same<ReturnType<typeof handle.watch.guild>, Watched<WatchedGuild>>>();
+handle.watch.guild("7", { limits: { members: 10 } }).current?.roles.get("8")?.name satisfies string | undefined;
+watchMember(handle, "7", "1").subscribe(() => {});
+// @ts-expect-error a version of an object is not to be changed
+watchGuild(handle, "7").current!.name = "x";
+// @ts-expect-error a role is of a guild
+handle.watch.role("8");
 
 // ------------------------------------------------------- intents and ids
 holds<Same<ReturnType<typeof intentEvents>, EventName[]>>();
