@@ -267,6 +267,7 @@ type socket struct {
 
 	mu  sync.Mutex
 	out []frame
+	cut *time.Timer // once it is to be closed
 }
 
 // frame is a message to be written, or, with a code, the close.
@@ -279,6 +280,11 @@ type frame struct {
 func (s *socket) write(f frame) {
 	s.mu.Lock()
 	s.out = append(s.out, f)
+	if f.close != 0 {
+		// Nobody waits for the answer, and the writer may be stuck in a message that
+		// the peer does not read.
+		s.cut = time.AfterFunc(closeTimeout, func() { _ = s.ws.CloseNow() })
+	}
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -303,10 +309,7 @@ func (s *socket) writer() {
 		s.mu.Unlock()
 		for _, f := range out {
 			if f.close != 0 {
-				// Nobody waits for the answer; what is still stuck in here is cut off.
-				cut := time.AfterFunc(closeTimeout, func() { _ = s.ws.CloseNow() })
 				_ = s.ws.Close(f.close, "")
-				cut.Stop()
 				return
 			}
 			kind := websocket.MessageText
