@@ -211,7 +211,9 @@ cmd_size() { # size: what the WebAssembly binary and the scripts weigh, and what
 	need_node
 	cmd_wasm
 	mkdir -p build/bench
-	GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./wasm
+	local modfile
+	modfile=$(lean_modfile)
+	GOOS=js GOARCH=wasm go build -modfile="$modfile" -trimpath -buildvcs=false -ldflags='-w -buildid=' -o build/bench/named.wasm ./wasm
 	node test/bench/size.mjs
 }
 

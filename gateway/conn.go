@@ -151,7 +151,11 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	if header.Get("User-Agent") == "" {
 		header.Set("User-Agent", userAgent)
 	}
-	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: c.opts.HTTPClient, HTTPHeader: header})
+	client := c.opts.HTTPClient
+	if client == nil {
+		client = &http.Client{Transport: defaultTransport()}
+	}
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}

@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// readAhead is how much a socket reads at once. net/http and coder/websocket read
+// 4 KiB, four events or so, and half of what an event costs is the system call.
+const readAhead = 32 << 10
+
+// defaultTransport is that of http.DefaultClient but for sockets that read ahead.
+// It is used where the user names no client.
+var defaultTransport = sync.OnceValue(func() http.RoundTripper {
+	if t := http.DefaultClient.Transport; t != nil {
+		return t
+	}
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	dial := t.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &aheadConn{Conn: conn}, nil
+	}
+	return t
+})
+
+// aheadConn is a net.Conn that reads ahead. Like all of them, it is read by one
+// goroutine at a time.
+type aheadConn struct {
+	net.Conn
+	buf  []byte // made when there is something to read
+	rest []byte // of it, what has not been asked for
+}
+
+func (c *aheadConn) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		if len(p) >= readAhead {
+			return c.Conn.Read(p)
+		}
+		if c.buf == nil {
+			c.buf = make([]byte, readAhead)
+		}
+		n, err := c.Conn.Read(c.buf)
+		if n <= 0 {
+			return n, err
+		}
+		// An error comes again.
+		c.rest = c.buf[:n]
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,59 @@
+// Messages handed to the core on the page, without a socket: what a message
+// costs against what a user would write by hand.
+
+import { page } from "../lib/chromium.mjs";
+import { compare } from "../lib/stats.mjs";
+
+// fzstd makes room for the whole window of each frame, 2 MiB with a Spacebar
+// server, so that a message is dearer to it than a READY. It is given the dialect
+// that suits it.
+const SMALL = [
+  { name: "json, observed", to: "json", corpus: "small-json", peer: "json", observed: true, must: 1.15, aim: 1.05 },
+  { name: "json, observed, key order t s op d", to: "json", corpus: "small-discord-json", peer: "json", observed: true, must: 1.15, aim: 1.05 },
+  { name: "json, not observed", to: "json", corpus: "small-json", peer: "json", observed: false, must: 0.2, aim: 0.1 },
+  { name: "json, not observed, key order t s op d", to: "json", corpus: "small-discord-json", peer: "json", observed: false, must: 0.2, aim: 0.1 },
+  { name: "zlib-stream", to: "zlib", corpus: "small-zlib", peer: "pako", observed: true, must: 0.6, aim: 0.3 },
+  { name: "zlib-stream, not observed", to: "zlib", corpus: "small-zlib", peer: "pako", observed: false },
+  { name: "zstd-stream, one stream", to: "zstd", corpus: "small-zstd", peer: "fzstd", observed: true, must: 0.2, aim: 0.1 },
+  { name: "zstd-stream, frames", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd", peerCorpus: "small-zstd", observed: true, must: 0.2, aim: 0.1 },
+  { name: "zstd-stream, frames (the peer, too)", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd, frames", observed: true },
+  { name: "zstd-stream, frames, not observed", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd", peerCorpus: "small-zstd", observed: false },
+  { name: "etf", to: "etf", corpus: "small-etf", peer: "etf.js", observed: true, must: 0.7, aim: 0.4 },
+  { name: "etf (the other decoder)", to: "etf", corpus: "small-etf", peer: "erlpackjs", observed: true },
+  { name: "etf, not observed", to: "etf", corpus: "small-etf", peer: "etf.js", observed: false },
+];
+
+const READY = [
+  { name: "json, READY of 4.7 MB", to: "json", corpus: "ready-json", peer: "json" },
+  { name: "zlib-stream, READY of 4.7 MB", to: "zlib", corpus: "ready-zlib", peer: "pako, 64 KiB", must: 1.0, aim: 0.7 },
+  { name: "zstd-stream, one stream, READY of 4.7 MB", to: "zstd", corpus: "ready-zstd", peer: "fzstd", must: 1.05, aim: 0.8 },
+  { name: "zstd-stream, frames, READY of 4.7 MB", to: "zstdframes", corpus: "ready-zstdframes", peer: "fzstd", peerCorpus: "ready-zstd", must: 1.05, aim: 0.8 },
+  { name: "etf, READY of 4.7 MB", to: "etf", corpus: "ready-etf", peer: "etf.js" },
+];
+
+const AGAINST = { json: "JSON.parse" };
+
+/** A row of the table from what two measured in turns. */
+function row(c, times, unit) {
+  const scale = unit === "ms" ? 1000 : 1;
+  const { ours, peer, ...rest } = compare(times.ours, times.peer);
+  return { name: c.name, unit, ours: ours / scale, peer: peer / scale, ...rest, against: AGAINST[c.peer] ?? c.peer, must: c.must, aim: c.aim };
+}
+
+export async function hot({ browser, site, quick, only }) {
+  const rows = [];
+  const each = async (c, what, unit, options) => {
+    if (only && !c.name.includes(only)) return;
+    // A page for each, so that no client is slowed by having seen other types.
+    console.error(`  … ${c.name}`);
+    const p = await page(await browser(), site.url);
+    rows.push(row(c, await p.run((what, options) => bench[what](options), what, { ...c, ...options }), unit));
+    await p.close();
+  };
+  for (const c of SMALL) {
+    const again = c.to === "json"; // a stream cannot be read twice
+    await each(c, "small", "µs", { per: again ? 500 : 250, rounds: quick ? 40 : again ? 200 : 88, warm: 16 });
+  }
+  for (const c of READY) await each(c, "ready", "ms", { rounds: quick ? 5 : 15, warm: 3 });
+  return { tables: [{ rows }] };
+}
