@@ -417,6 +417,9 @@ func (c *chaos) fault() {
 			},
 			func() {
 				set("garbage")
+				if l := c.Client.line; l != nil {
+					l.odd = true // where Hello has not come, this may be one
+				}
 				for range 1 + c.r.IntN(3) {
 					g := []string{`{bad`, `[]`, `null`, `{"op":77}`, `{"op":0}`, `{"op":11}`, `{"op":10,"d":{"heartbeat_interval":5000}}`, ``, `{"op":0,"t":"ODD","d":{"x":}}`}
 					c.Server.Send(now, all, []byte(g[c.r.IntN(len(g))]))

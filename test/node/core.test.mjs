@@ -1,0 +1,532 @@
+// web/src/core.ts, the browser's driver, with the real WebAssembly in virtual time:
+// the clock, the timers, the WebSocket and the server behind it are made up, and a
+// seed decides what goes wrong and when. test/simulation does the same for the
+// session alone, and at greater length.
+//
+//   ./build.sh wasm
+//   node --test test/node/core.test.mjs
+//   SEEDS=1000 node --test test/node/core.test.mjs
+//   SEED=17 node --test test/node/core.test.mjs      one seed, with its trace
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const built = `${root}build/test/core.mjs`;
+if (!existsSync(built)) {
+  mkdirSync(`${root}build/test`, { recursive: true });
+  execFileSync(`${root}build/bin/esbuild`, ["web/src/core.ts", "--bundle", "--format=esm", "--target=es2022", "--log-level=warning", "--alias:wasm_exec=./build/wasm_exec.mjs", "--alias:base=./web/src/base.module.ts", `--outfile=${built}`], { cwd: root });
+}
+const { Core } = await import(built);
+const wasm = await WebAssembly.compile(readFileSync(`${root}web/dist/gateway.wasm`));
+
+/** Numbers from a seed (mulberry32). */
+function random(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const SECOND = 1000;
+const MINUTE = 60_000;
+const EPOCH = Date.UTC(2026, 0, 1);
+
+/** What core.ts takes from the global object, made up. */
+class World {
+  now = 1_000_000; // of performance.now()
+  slept = 0; // what only the wall clock has seen
+  throttle = 0; // timers of a hidden page fire at multiples of this only
+  trace = [];
+  #happenings = [];
+  #last = 0;
+
+  constructor(seed) {
+    this.random = random(seed);
+  }
+
+  below(n) {
+    return Math.floor(this.random() * n);
+  }
+  pick(list) {
+    return list[this.below(list.length)];
+  }
+  soon(mean) {
+    return -Math.log(1 - this.random()) * mean;
+  }
+  log(text) {
+    this.trace.push(`${((this.now - 1_000_000) / SECOND).toFixed(3).padStart(12)}  ${text}`);
+  }
+
+  after(ms, run, timer = false) {
+    const h = { at: this.now + Math.max(0, ms), id: ++this.#last, run, timer };
+    this.#happenings.push(h);
+    return h.id;
+  }
+  cancel(id) {
+    const i = this.#happenings.findIndex((h) => h.id === id);
+    if (i >= 0) this.#happenings.splice(i, 1);
+  }
+  get timers() {
+    return this.#happenings.filter((h) => h.timer).length;
+  }
+
+  /** Lets time pass. Between two happenings the instance may have to be made anew, which is truly asynchronous. */
+  async run(ms, settle) {
+    const end = this.now + ms;
+    for (;;) {
+      let next = null;
+      let due = end;
+      for (const h of this.#happenings) {
+        const at = h.timer && this.throttle ? Math.ceil(h.at / this.throttle) * this.throttle : h.at;
+        if (at < due || (at === due && (next === null || h.id < next.id))) {
+          due = at;
+          next = h;
+        }
+      }
+      this.now = Math.max(this.now, due);
+      if (!next) return;
+      this.cancel(next.id);
+      next.run();
+      await settle();
+    }
+  }
+}
+
+/** A server of the documented protocol, with a bad network before it. */
+class Server {
+  sessions = new Map();
+  sockets = new Set();
+  offline = false;
+  refuse = 0; // of the next dials
+  hang = 0;
+  throws = 0;
+  noACK = false;
+  ignoreResume = 0;
+  delay = 50;
+  #last = 0;
+  n = 0;
+
+  constructor(world) {
+    this.world = world;
+  }
+
+  newSession() {
+    const s = { id: `s${++this.#last}`, seq: 0, history: [], sent: [], socket: null };
+    this.sessions.set(s.id, s);
+    return s;
+  }
+
+  /** Sends an event that is counted to every session. */
+  dispatch() {
+    const n = ++this.n;
+    for (const s of this.sessions.values()) {
+      s.sent.push(n);
+      this.event(s, "N", { to: s.id, n, pad: "x".repeat(this.world.below(150)), odd: this.world.below(9) === 0 ? "é" : "e" });
+    }
+  }
+
+  event(s, t, d) {
+    const msg = this.world.below(2) ? `{"t":"${t}","op":0,"d":${JSON.stringify(d)},"s":${++s.seq}}` : `{"op":0,"t":"${t}","s":${++s.seq},"d":${JSON.stringify(d)}}`;
+    s.history.push([s.seq, msg]);
+    s.socket?.down(msg);
+  }
+
+  received(socket, text) {
+    const { op, d } = JSON.parse(text);
+    switch (op) {
+      case 1:
+        if (!this.noACK) socket.down('{"op":11}');
+        break;
+      case 2: {
+        const s = this.newSession();
+        s.socket = socket;
+        socket.session = s;
+        this.event(s, "READY", { session_id: s.id, resume_gateway_url: "ws://resume.test/", who: d.who });
+        break;
+      }
+      case 6: {
+        const s = this.sessions.get(d.session_id);
+        if (this.ignoreResume > 0 && this.ignoreResume--) break;
+        if (!s) {
+          socket.down('{"op":9,"d":false}');
+          break;
+        }
+        s.socket?.cut(4000);
+        s.socket = socket;
+        socket.session = s;
+        for (const [seq, msg] of s.history) if (seq > d.seq && !msg.includes('"t":"READY"')) socket.down(msg);
+        this.event(s, "RESUMED", {});
+        break;
+      }
+    }
+  }
+
+  all(run) {
+    for (const socket of [...this.sockets]) run(socket);
+  }
+}
+
+/** The WebSocket of a made-up browser. */
+function makeWebSocket(world, server, sockets) {
+  return class WebSocket {
+    onopen = null;
+    onmessage = null;
+    onclose = null;
+    binaryType = "blob";
+    session = null;
+    #state = 0; // connecting, open, closed
+    #gone = false; // for the server
+    #frozen = false;
+    #down = 0; // when the last message arrives
+
+    constructor(url) {
+      assert.match(url, /^ws:\/\/(main|resume)\.test\/\?v=9&encoding=json$/);
+      if (server.throws > 0 && server.throws--) throw new DOMException("no sockets left", "SecurityError");
+      world.log(`dials ${url}`);
+      sockets.add(this);
+      server.sockets.add(this);
+      if (server.hang > 0 && server.hang--) return;
+      const refused = server.offline || (server.refuse > 0 && server.refuse--);
+      world.after(server.delay * world.random(), () => {
+        if (this.#gone) return;
+        if (refused || server.offline) return this.cut(1006);
+        this.#state = 1;
+        this.onopen?.({});
+        this.down('{"op":10,"d":{"heartbeat_interval":' + world.pick([5000, 20000, 41250]) + "}}");
+      });
+    }
+
+    /** Whether the client holds it. */
+    get held() {
+      return this.#state < 2;
+    }
+
+    down(text) {
+      const at = Math.max(world.now + server.delay * world.random(), this.#down);
+      this.#down = at;
+      world.after(at - world.now, () => {
+        if (this.#state === 1 && !this.#frozen && !this.#gone) this.onmessage?.({ data: text });
+      });
+    }
+
+    /** The connection ends by itself. */
+    cut(code, reason = "") {
+      if (this.#gone) return;
+      this.#left();
+      world.after(server.delay * world.random(), () => {
+        if (this.#state === 2) return;
+        this.#state = 2;
+        sockets.delete(this);
+        this.onclose?.({ code, reason });
+      });
+    }
+
+    /** Half-open: nothing arrives any more, and nobody says so. */
+    freeze() {
+      this.#frozen = true;
+      this.#left();
+    }
+
+    #left() {
+      this.#gone = true;
+      server.sockets.delete(this);
+      if (this.session?.socket === this) this.session.socket = null;
+    }
+
+    send(data) {
+      assert.equal(this.#state, 1, "sends on a socket that is not open");
+      const text = data;
+      world.after(server.delay * world.random(), () => {
+        if (!this.#gone && !this.#frozen) server.received(this, text);
+      });
+    }
+
+    close(code) {
+      assert.ok(code === 1000 || (code >= 3000 && code < 5000), `closes with ${code}`);
+      if (this.#state === 2) return;
+      this.#state = 2;
+      sockets.delete(this);
+      assert.equal(this.onmessage, null, "a closed socket is still heard");
+      if (!this.#gone) {
+        this.#left();
+        if (code === 1000 && this.session) server.sessions.delete(this.session.id);
+      }
+    }
+  };
+}
+
+/** One handle of the page, and what must hold of it. */
+class Handle {
+  state = "idle";
+  sessions = 0;
+  gaps = 0;
+  session = null;
+  // An instance that crashes between two sessions takes the gap with it.
+  bare = false;
+  excused = 0;
+  got = new Map();
+  pending = new Set();
+  last = 0;
+  closed = false;
+
+  constructor(id, world, server, core) {
+    Object.assign(this, { id, world, server, core });
+  }
+
+  open() {
+    const { id } = this;
+    this.core.post({
+      type: "open",
+      id,
+      config: { url: "ws://main.test/", identify: `{"token":"t","who":${id}}`, version: 9, transports: "json", maxMessageSize: 15360, maxReceiveSize: 1 << 26, queueSize: 20, attempts: -1, session: null },
+      observe: ["N", "READY"],
+    });
+  }
+
+  event(name, d) {
+    assert.ok(!this.closed, "an event after the end");
+    if (name === "READY") assert.equal(d.who, this.id, "another handle's READY");
+    if (name !== "N") return;
+    const s = this.server.sessions.get(d.to) ?? this.server.forgotten.get(d.to);
+    const i = this.got.get(d.to) ?? 0;
+    if (s.sent[i] !== d.n) throw new Error(`event ${d.n} of ${d.to} was delivered where ${s.sent[i]} was due`);
+    this.got.set(d.to, i + 1);
+  }
+
+  report(r) {
+    switch (r.type) {
+      case "state":
+        this.world.log(`handle ${this.id} is ${r.state}${r.resumed ? ", resumed" : ""}${r.error ? `: ${r.error.message}` : ""}`);
+        assert.ok(!this.closed, "a state after the end");
+        this.state = r.state;
+        if (r.error?.code === "core_crashed") this.bare = this.sessions > 0 && this.session === null;
+        if (r.state === "ready" && !r.resumed) {
+          this.sessions++;
+          if (this.bare) this.excused++;
+          this.bare = false;
+        }
+        if (r.state === "closed") {
+          this.closed = true;
+          assert.equal(r.error, undefined, "ended by itself");
+        }
+        break;
+      case "gap":
+        assert.ok(!this.closed, "a gap after the end");
+        this.gaps++;
+        assert.ok(r.gap.sessionLost && r.gap.disconnectedAt <= r.gap.reconnectedAt);
+        break;
+      case "session":
+        this.session = r.session;
+        break;
+      case "sent":
+        assert.ok(this.pending.delete(r.req), "a send is settled twice");
+        break;
+    }
+  }
+
+  send() {
+    const req = ++this.last;
+    this.pending.add(req);
+    this.core.post({ type: "send", id: this.id, req, op: this.world.pick([3, 8]), payload: '{"x":1}' });
+    return req;
+  }
+}
+
+async function live(seed) {
+  const world = new World(seed);
+  const server = new Server(world);
+  server.forgotten = new Map();
+  const sockets = new Set();
+  const faults = {};
+  const real = {};
+  const fake = {
+    performance: { now: () => world.now },
+    setTimeout: (run, ms) => world.after(ms, run, true),
+    clearTimeout: (id) => id !== undefined && world.cancel(id),
+    crypto: {
+      getRandomValues: (list) => {
+        for (let i = 0; i < list.length; i++) list[i] = world.random() * 2 ** 32;
+        return list;
+      },
+    },
+    WebSocket: makeWebSocket(world, server, sockets),
+  };
+  const dateNow = Date.now;
+  for (const name of Object.keys(fake)) {
+    real[name] = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value: fake[name], configurable: true, writable: true });
+  }
+  Date.now = () => EPOCH + world.now + world.slept;
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+  try {
+    const handles = new Map();
+    let inspection;
+    let booting = false;
+    const core = new Core({
+      report(id, r) {
+        if (typeof r === "string") {
+          const m = JSON.parse(r);
+          handles.get(id).event(m.t, m.d);
+        } else if (r.type === "inspection") inspection = r;
+        else {
+          if (r.type === "error" && r.error.code === "core_crashed") booting = true;
+          handles.get(id)?.report(r);
+        }
+      },
+      event(id, name, text, from, to) {
+        handles.get(id).event(name, JSON.parse(text.slice(from, to)));
+      },
+    });
+    await core.load(wasm);
+    const inspect = () => {
+      inspection = undefined;
+      core.post({ type: "inspect" });
+      return inspection;
+    };
+    // Go lets go of JavaScript's values when its garbage collector comes to them.
+    const rest = async () => {
+      let last = inspect();
+      for (let same = 0; same < 5; ) {
+        await turn();
+        const next = inspect();
+        same = next.values === last.values ? same + 1 : 0;
+        last = next;
+      }
+      return last;
+    };
+    const before = await rest();
+    for (const id of [1, 2]) {
+      const h = new Handle(id, world, server, core);
+      handles.set(id, h);
+      h.open();
+    }
+
+    let calm = false;
+    const settle = async () => {
+      if (booting) {
+        booting = false;
+        // Instantiating is no timer: it takes as many turns as it takes.
+        for (let i = 0; i < 1000 && inspect() === undefined; i++) await turn();
+      } else await null;
+      assert.ok(sockets.size <= handles.size, `${sockets.size} sockets for ${handles.size} handles`);
+    };
+    const forget = (s) => {
+      server.forgotten.set(s.id, s);
+      server.sessions.delete(s.id);
+    };
+    const fault = () => {
+      const [name, run] = world.pick([
+        ["drop", () => server.all((s) => s.cut(1006))],
+        ["close", () => server.all((s) => s.cut(world.pick([1000, 1001, 1011, 4000, 4003, 4007, 4008, 4009, 4321]), "\u0007bad"))],
+        ["half-open", () => server.all((s) => s.freeze())],
+        ["op 7", () => server.all((s) => s.down('{"op":7}'))],
+        ["op 7 with a delay", () => server.all((s) => (s.down(`{"op":7,"d":${world.below(5000)}}`), world.after(5000, () => s.cut(1000))))],
+        ["op 9 false", () => server.all((s) => (s.session && forget(s.session), s.down('{"op":9,"d":false}')))],
+        ["op 9 true", () => server.all((s) => s.down('{"op":9,"d":true}'))],
+        ["restart", () => ([...server.sessions.values()].forEach(forget), server.all((s) => s.cut(1006)))],
+        ["op 1", () => server.all((s) => { for (let i = world.below(200); i >= 0; i--) s.down('{"op":1,"d":null}'); })],
+        ["garbage", () => server.all((s) => s.down(world.pick(["{bad", "[]", "", '{"op":99}', '{"op":11}', '{"op":0,"t":"X","d":{"x":}}'])))],
+        ["flood", () => { for (let i = 0; i < 50; i++) server.dispatch(); }],
+        ["no ACKs", () => ((server.noACK = true), world.after(world.soon(MINUTE), () => (server.noACK = false)))],
+        ["offline", () => ((server.offline = true), server.all((s) => (world.below(2) ? s.freeze() : s.cut(1006))), world.after(world.soon(MINUTE), () => ((server.offline = false), core.post({ type: "wake" }))))],
+        ["refused dials", () => ((server.refuse = 1 + world.below(3)), server.all((s) => s.cut(1006)))],
+        ["dials that hang", () => ((server.hang = 1), server.all((s) => s.cut(1006)))],
+        ["dials that throw", () => ((server.throws = 1), server.all((s) => s.cut(1006)))],
+        ["resumes ignored", () => ((server.ignoreResume = 1 + world.below(3)), server.all((s) => s.cut(1006)))],
+        ["slow network", () => ((server.delay = 3000), world.after(world.soon(MINUTE), () => (server.delay = 50)))],
+        ["timers held back", () => ((world.throttle = MINUTE), world.after(world.soon(5 * MINUTE), () => (world.throttle = 0)))],
+        ["sleep", () => { world.slept += world.soon(3 * 60 * MINUTE); server.all((s) => s.freeze()); if (world.below(2)) core.post({ type: "wake" }); }],
+        ["wake", () => core.post({ type: "wake" })],
+        ["crash", () => world.now - crashed > 2 * MINUTE && ((crashed = world.now), core.post({ type: "crash" }))],
+      ]);
+      world.log(`fault: ${name}`);
+      faults[name] = (faults[name] ?? 0) + 1;
+      run();
+    };
+    let crashed = 0;
+    const user = () => {
+      const h = world.pick([...handles.values()]);
+      world.pick([
+        () => h.send(),
+        () => { for (let i = world.below(150); i >= 0; i--) h.send(); },
+        () => core.post({ type: "cancel", id: h.id, req: h.send() }),
+        () => { core.post({ type: "observe", id: h.id, name: "X" }); core.post({ type: "unobserve", id: h.id, name: "X" }); },
+      ])();
+    };
+    const repeat = (mean, run) => world.after(world.soon(mean), () => { if (!calm) { run(); repeat(mean, run); } });
+    repeat(3 * SECOND, () => server.dispatch());
+    repeat(20 * SECOND, fault);
+    repeat(20 * SECOND, user);
+    await world.run((5 + world.below(20)) * MINUTE, settle);
+
+    calm = true;
+    if (world.below(4) > 0) {
+      world.log("peace");
+      Object.assign(server, { offline: false, refuse: 0, hang: 0, throws: 0, noACK: false, ignoreResume: 0, delay: 50 });
+      world.throttle = 0;
+      await world.run(8 * MINUTE, settle);
+      for (let i = 0; i < 5; i++) server.dispatch();
+      await world.run(10 * SECOND, settle);
+      for (const h of handles.values()) {
+        assert.equal(h.state, "ready", `handle ${h.id} in a healthy world`);
+        const s = server.sessions.get(h.session.id);
+        assert.equal(h.got.get(s.id), s.sent.length, `events of ${s.id} that handle ${h.id} was given`);
+        assert.equal(h.gaps + h.excused, h.sessions - 1, `gaps of handle ${h.id}`);
+        assert.equal(h.pending.size, 0, "sends that wait");
+      }
+      assert.equal(sockets.size, handles.size, "sockets");
+    }
+
+    world.log("the end");
+    for (const h of handles.values()) core.post({ type: "close", id: h.id, keep: world.below(2) === 0 });
+    for (const h of handles.values()) {
+      assert.equal(h.state, "closed");
+      h.send();
+    }
+    server.dispatch();
+    await world.run(10 * MINUTE, settle);
+    for (const h of handles.values()) assert.equal(h.pending.size, 0, "sends that never settle");
+    assert.equal(sockets.size, 0, "sockets that are left");
+    assert.equal(world.timers, 0, "timers that are left");
+    const after = await rest();
+    assert.equal(after.slots, 0);
+    assert.equal(after.cores, 0);
+    assert.ok(after.values <= before.values, `Go holds ${after.values} values, ${before.values} at first`);
+    return { trace: world.trace, faults, elapsed: world.now + world.slept - 1_000_000 };
+  } catch (thrown) {
+    thrown.message = `seed ${seed}: ${thrown.message}\n${world.trace.slice(-40).join("\n")}`;
+    throw thrown;
+  } finally {
+    for (const [name, descriptor] of Object.entries(real)) descriptor ? Object.defineProperty(globalThis, name, descriptor) : delete globalThis[name];
+    Date.now = dateNow;
+  }
+}
+
+const total = { seeds: 0, faults: {}, elapsed: 0 };
+
+test("the browser's driver lives through trouble", async (t) => {
+  const one = process.env.SEED;
+  if (one !== undefined) {
+    const { trace } = await live(Number(one));
+    console.log(trace.join("\n"));
+    return;
+  }
+  for (let seed = 0; seed < Number(process.env.SEEDS ?? 60); seed++) {
+    const { faults, elapsed } = await live(seed);
+    total.seeds++;
+    total.elapsed += elapsed;
+    for (const [name, n] of Object.entries(faults)) total.faults[name] = (total.faults[name] ?? 0) + n;
+  }
+  t.diagnostic(`${total.seeds} seeds, ${(total.elapsed / 3_600_000).toFixed(0)} virtual hours, ${JSON.stringify(total.faults)}`);
+});
+
+test("a seed always gives the same life", async () => {
+  for (const seed of [1, 2]) assert.deepEqual((await live(seed)).trace, (await live(seed)).trace);
+});
