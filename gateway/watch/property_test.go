@@ -428,14 +428,14 @@ func (w *world) ready() (string, obj) {
 // TestAgreesWithNaiveModel plays random events and holds every watched object
 // against the naive model after each.
 func TestAgreesWithNaiveModel(t *testing.T) {
-	seeds := uint64(10)
+	seeds := uint64(16)
 	if testing.Short() {
 		seeds = 4
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			agree(t, seed, 300)
+			agree(t, seed, 120)
 		})
 	}
 }
@@ -507,7 +507,7 @@ func agree(t *testing.T, seed uint64, steps int) {
 	for step := range steps {
 		var name string
 		var d obj
-		if step%200 == 0 {
+		if step%60 == 0 {
 			name, d = w.ready()
 		} else {
 			name, d = w.event()

@@ -32,6 +32,7 @@ type store struct {
 	// Of the event that is being played:
 	changed   []*root
 	reports   []func()
+	starting  *watcher // who has just begun, and need not be told with what
 	name      string
 	data      []byte
 	counts    bool
@@ -190,12 +191,12 @@ func (s *store) do(f func()) {
 // unlockAfter is do for who has the lock.
 func (s *store) unlockAfter(f func()) {
 	f()
-	changed, reports := s.changed, s.reports
-	s.changed, s.reports = nil, nil
+	changed, reports, starting := s.changed, s.reports, s.starting
+	s.changed, s.reports, s.starting = nil, nil, nil
 	var tell []*watcher
 	for _, r := range changed {
 		if r.publish() {
-			tell = append(tell, r.watched...)
+			tell = append(tell, slices.DeleteFunc(slices.Clone(r.watched), func(w *watcher) bool { return w == starting })...)
 		}
 	}
 	s.mu.Unlock()

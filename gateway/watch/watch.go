@@ -51,7 +51,7 @@ func (w *Watched[T]) Changes() <-chan struct{} { return w.w.changes }
 
 // Release ends it: nothing is kept up to date for this Watched any more, and,
 // if it was the last one of its object, nothing is observed for it. Current goes
-// on returning the last version.
+// on returning the last version there was.
 func (w *Watched[T]) Release() { w.w.release() }
 
 // Option is an option of watching something.
@@ -170,7 +170,7 @@ func (s *store) watch(w *watcher, k *kind, id, guild event.Snowflake, seed *node
 		r.publish()
 		s.add(r)
 	}
-	w.store, w.root = s, r
+	w.store, w.root, s.starting = s, r, w
 	r.watched = append(slices.Clip(r.watched), w)
 	for i, most := range w.limits {
 		r.limits[i] = max(r.limits[i], most)

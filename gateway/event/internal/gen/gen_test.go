@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"path/filepath"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -105,11 +107,35 @@ func TestCheck(t *testing.T) {
 		{"unknown answer", func(s *Spec) { s.Sends[0].Value.Answers = []string{"NOPE"} }},
 		{"unknown opcode", func(s *Spec) { s.Sends[0].Value.Op = "NOPE" }},
 		{"unknown structure", func(s *Spec) { s.Structs[0].Value.Embed = "Nope" }},
+		{"unknown kind", func(s *Spec) { s.Watch.Events[0].Value[1].Kinds[0] = "nope" }},
+		{"unknown event", func(s *Spec) { s.Watch.Events[0].Name = "NOPE" }},
+		{"no field nope", func(s *Spec) { s.Watch.Events[0].Value[1].At = path{"nope"} }},
+		{"and no id", func(s *Spec) { s.Watch.Events[0].Value[1].ID = []path{{"username"}} }},
+		{"has no field", func(s *Spec) { s.Watch.Events[0].Value[1].Field = "nope" }},
+		{"no list of the kind", func(s *Spec) { s.Watch.guild().Parts[0].Value.Kind = "role" }},
 	} {
 		s := loadSpec(t)
 		test.spoil(s)
 		if err := s.check(); err == nil || !strings.Contains(err.Error(), test.what) {
 			t.Errorf("%s: %v", test.what, err)
+		}
+	}
+}
+
+// TestRules takes lines of the table apart, and refuses those that say nothing.
+func TestRules(t *testing.T) {
+	var r Rule
+	if err := r.UnmarshalJSON([]byte(`"set member|user.presence at guilds[i].list[] from a.b for user.id|id in guilds[i].id or * if x unless y|z"`)); err != nil {
+		t.Fatal(err)
+	}
+	want := Rule{Verb: "set", Kinds: []kindName{"member", "user"}, Field: "presence", At: path{"guilds", "[i]", "list", "[]"}, From: path{"a", "b"},
+		ID: []path{{"user", "id"}, {"id"}}, In: path{"guilds", "[i]", "id"}, Everywhere: true, When: "x", Unless: []string{"y", "z"}, line: r.line}
+	if !reflect.DeepEqual(r, want) {
+		t.Errorf("%+v\nwant\n%+v", r, want)
+	}
+	for _, line := range []string{"", "fold guild", "put", "put role.name", "set role", "put role at", "put role near x", "put role or x", "put role in guilds[i].id", "put role up", "count guild.member_count"} {
+		if err := new(Rule).UnmarshalJSON([]byte(strconv.Quote(line))); err == nil {
+			t.Errorf("took %q", line)
 		}
 	}
 }
