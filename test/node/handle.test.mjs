@@ -366,6 +366,15 @@ test("capabilities, and the events that each brings", () => {
   for (const flag of all) for (const name of capabilityEvents(flag)) assert.equal(capabilitiesFor(name), flag);
 });
 
+test("a handle watches objects", () => {
+  const { handle, dispatch, names } = connected();
+  assert.equal(handle.watch, handle.watch);
+  const role = handle.watch.role("7", "8");
+  dispatch("GUILD_ROLE_CREATE", { guild_id: "7", role: { id: "8", name: "cook" } });
+  assert.equal(role.current.name, "cook");
+  assert.ok(names().includes("GUILD_ROLE_UPDATE"));
+});
+
 test("the tree of events holds every name once", () => {
   const tree = Object.values(events).flatMap((group) => Object.values(group));
   assert.equal(events.message.create, "MESSAGE_CREATE");
