@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -24,14 +25,59 @@ const (
 	GlancedPayloadLast
 )
 
-// head remembers the beginning of a message, up to its payload. Where the number
-// stands behind the payload, as Spacebar writes it, every event of a kind begins
-// with the same bytes, and comparing them takes a third of the time that reading
-// them does in WebAssembly.
+// head remembers the beginning of a message, up to its payload. Every event of a
+// kind begins with the same bytes, but for the number where that stands before
+// the payload, and comparing them takes a third of the time that reading them
+// does in WebAssembly.
 type head struct {
-	text  string
+	text  string // all of it, or what stands before the number
+	rest  string // what stands behind the number; empty if there is none
 	kind  *Kind
 	brace bool // the payload begins with the last byte
+}
+
+// headOf returns where the head of messages that begin like this one is
+// remembered: Spacebar writes {"op":0,"t":"NAME","d":{ and the documented server
+// {"t":"NAME","s":123,"op":0,"d":{.
+func (s *Session) headOf(begin []byte) *head {
+	var word uint64
+	if begin[2] == 't' {
+		word = binary.LittleEndian.Uint64(begin[6:]) + 3*binary.LittleEndian.Uint64(begin[14:])
+	} else {
+		word = binary.LittleEndian.Uint64(begin[len(begin)-16:]) ^ binary.LittleEndian.Uint64(begin[12:])
+	}
+	return &s.heads[word*0x9e3779b97f4a7c15>>(64-headBits)]
+}
+
+// match compares a beginning with the head and returns the number in it, -1 if
+// it has none.
+func (h *head) match(begin []byte) (seq int64, ok bool) {
+	if h.rest == "" {
+		return -1, h.text == string(begin)
+	}
+	n := len(h.text)
+	if n >= len(begin) || string(begin[:n]) != h.text {
+		return 0, false
+	}
+	i := n
+	for i < len(begin) && begin[i]-'0' <= 9 {
+		seq = seq*10 + int64(begin[i]-'0')
+		i++
+	}
+	return seq, i > n && i-n <= maxDigits && string(begin[i:]) == h.rest
+}
+
+// around sets what stands around the number, which is behind the name. It reports
+// false for a head of another form.
+func (h *head) around(begin []byte) bool {
+	const number = `,"s":`
+	if begin[2] != 't' {
+		return false
+	}
+	before, after, ok := strings.Cut(string(begin), number)
+	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
+	h.text, h.rest = before+number, after[digits:]
+	return ok && h.rest != ""
 }
 
 // Glance is Received for a text message of which only the two ends are at hand
@@ -46,10 +92,9 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 	if s.state != StateReady || conn != s.conn || s.timers[timerProbe] != never || s.head < len(s.out) || len(begin) < 24 {
 		return nil, GlancedNothing
 	}
-	seq := int64(-1)
-	word := binary.LittleEndian.Uint64(begin[len(begin)-16:]) ^ binary.LittleEndian.Uint64(begin[12:])
-	h := &s.heads[word*0x9e3779b97f4a7c15>>(64-headBits)]
-	if h.text != string(begin) {
+	h := s.headOf(begin)
+	seq, ok := h.match(begin)
+	if !ok {
 		var m wire.Message
 		if !wire.GlanceHead(begin, &m) {
 			return nil, GlancedNothing
@@ -59,16 +104,19 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 			return nil, GlancedNothing
 		}
 		seen := head{kind: kind, brace: len(m.Data) == 1 && m.Data[0] == '{'}
-		if seq = m.Seq; seq < 0 {
+		seq = m.Seq
+		switch {
+		case seen.brace && seq < 0:
 			seen.text = string(begin)
 			*h = seen
-		} else {
+		case seen.brace && seen.around(begin):
+			*h = seen
+		default: // not to be met again
 			h = &seen
 		}
 	}
 	last := seq >= 0
 	if !last {
-		var ok bool
 		if seq, ok = wire.GlanceTail(end); !ok {
 			return nil, GlancedNothing
 		}
@@ -92,5 +140,9 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 	}
 }
 
-// headBits is how many heads are remembered, as a power of two.
-const headBits = 6
+const (
+	// headBits is how many heads are remembered, as a power of two.
+	headBits = 6
+	// maxDigits of a number that is read by comparing.
+	maxDigits = 15
+)

@@ -1,0 +1,62 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A glance at the ends of a message does to a session what receiving the whole
+// message does, or nothing, in whatever order the envelope is written and
+// whatever was glanced at before.
+func TestGlanceIsReceived(t *testing.T) {
+	forms := []string{
+		`{"op":0,"t":%[1]q,"d":{"a":"%[3]s"},"s":%[2]d}`,
+		`{"t":%[1]q,"s":%[2]d,"op":0,"d":{"a":"%[3]s"}}`,
+		`{"t":%[1]q,"op":0,"s":%[2]d,"d":{"a":"%[3]s"}}`,
+		`{"op":0,"s":%[2]d,"t":%[1]q,"d":{"a":"%[3]s"}}`,
+		`{"t":%[1]q,"s":%[2]d,"op":0,"d":["%[3]s"]}`,
+		`{"t":%[1]q,"s":0%[2]d,"op":0,"d":{"a":"%[3]s"}}`,
+		`{"t":%[1]q,"s":,"op":0,"d":{"a":"%[3]s%[2]d"}}`,
+		`{"t":%[1]q,"s":null,"op":0,"d":{"a":"%[3]s%[2]d"}}`,
+		`{"t":%[1]q,"s":99999999999999999%[2]d,"op":0,"d":{"a":"%[3]s"}}`,
+		`{"t":%[1]q,"s":%[2]d,"op":1,"d":{"a":"%[3]s"}}`,
+	}
+	names := []string{"MESSAGE_CREATE", "MESSAGE_UPDATE", "GUILD_MEMBER_LIST_UPDATE", "A", "TYPING_START"}
+	glanced, received := newRig(t).ready(), newRig(t).ready()
+	for _, r := range []*rig{glanced, received} {
+		r.s.kinds.Unobserve("*")
+		r.s.kinds.Observe("MESSAGE_CREATE")
+	}
+	taken := map[string]int{}
+	for seq := 2; seq < 2000; seq++ {
+		form := forms[seq%7*seq%len(forms)]
+		msg := fmt.Sprintf(form, names[seq%len(names)], seq, strings.Repeat("x", 150))
+		begin := msg[:min(strings.IndexByte(msg[1:], '{')+2, 127)]
+		if !strings.Contains(msg[1:], "{") {
+			begin = msg[:127]
+		}
+		kind, result := glanced.s.Glance(glanced.s.conn, []byte(begin), []byte(msg[strings.LastIndexByte(msg, ','):]))
+		if result == GlancedNothing {
+			continue
+		}
+		taken[form]++
+		received.out = received.out[:0]
+		received.recv(msg)
+		if got, want := glanced.s.Seq(), received.s.Seq(); got != want {
+			t.Fatalf("%s: the number is %d, received %d", msg, got, want)
+		}
+		if twin := received.s.kinds.find(kind.Name); twin == nil || twin.Count != kind.Count {
+			t.Fatalf("%s: counted as %+v, received as %+v", msg, kind, twin)
+		}
+		if seen := len(received.out) > 0; seen != (result != GlancedUnobserved) {
+			t.Fatalf("%s: a glance says %v, received %v", msg, result, received.out)
+		}
+		if payload := msg[len(begin)-1:]; result == GlancedPayloadLast && payload[:len(payload)-1] != string(received.out[0].Data) {
+			t.Fatalf("%s: the payload is %s", msg, received.out[0].Data)
+		}
+	}
+	if taken[forms[0]] == 0 || taken[forms[1]] == 0 || taken[forms[6]] > 0 || taken[forms[9]] > 0 {
+		t.Fatalf("glanced at: %v", taken)
+	}
+}
