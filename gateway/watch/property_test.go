@@ -49,7 +49,6 @@ func watchIn[T any](s *store, id kindID, guild, of event.Snowflake, seed any, op
 // again and again.
 type world struct {
 	*rand.Rand
-	n int
 }
 
 func (w *world) id(kind string) string {

@@ -257,22 +257,23 @@ function merge(kind: Kind, old: Obj | null, v: unknown): Obj | null {
  */
 function share<T>(old: T, v: T, depth?: number): T;
 function share(old: unknown, v: unknown, depth = 0): unknown {
-  if (Object.is(old, v) || typeof old !== "object" || typeof v !== "object" || !old || !v || Array.isArray(old) !== Array.isArray(v)) return Object.is(old, v) ? old : v;
+  if (old === v || typeof old !== "object" || typeof v !== "object" || !old || !v || Array.isArray(old) !== Array.isArray(v)) return v;
   if (depth > 50) return v; // of a server that means no good
   const was = old as Obj;
   const keys = Object.keys(v);
   let equal = keys.length === Object.keys(was).length;
   let shared = false;
-  const entries = keys.map((key): [string, unknown] => {
+  const values = keys.map((key) => {
     const value = (v as Obj)[key];
-    const kept = Object.hasOwn(was, key) ? share(was[key], value, depth + 1) : value;
-    if (!Object.hasOwn(was, key) || kept !== was[key]) equal = false;
+    const there = Object.hasOwn(was, key);
+    const kept = there ? share(was[key], value, depth + 1) : value;
+    if (!there || kept !== was[key]) equal = false;
     if (kept !== value) shared = true;
-    return [key, kept];
+    return kept;
   });
   if (equal) return old;
   if (!shared) return v;
-  return Array.isArray(v) ? entries.map(([, value]) => value) : Object.fromEntries(entries);
+  return Array.isArray(v) ? values : Object.fromEntries(keys.map((key, i) => [key, values[i]]));
 }
 
 // --------------------------------------------------------- collections of a guild
@@ -650,13 +651,13 @@ class Store {
 
   #run(list: readonly Rule[], payload: unknown): void {
     for (const rule of list) {
-      const about = rule.kinds?.map((name) => kinds[name]);
+      const about = rule.kinds;
       if (!about) this.#allStale(); // the one verb that can do without
-      else if (about.some((kind) => this.#concerns(rule, kind))) {
+      else if (about.some((name) => this.#concerns(rule, kinds[name]))) {
         walk(payload, rule.at ?? [], (v, index) => {
           if ((rule.when && !yes(get(v, rule.when))) || rule.unless?.some((key) => yes(get(v, key)))) return;
           const guild = idOf(follow(payload, rule.in ?? ["guild_id"], index));
-          about.forEach((kind, n) => this.#apply(rule, kind, n === 0, payload, v, guild));
+          about.forEach((name, n) => this.#apply(rule, kinds[name], n === 0, payload, v, guild));
         });
       }
     }
@@ -722,10 +723,11 @@ class Store {
   #alter(kind: Kind, id: Snowflake, guild: Snowflake, everywhere: boolean, fresh: boolean, edit: Edit): void {
     if (!id) return;
     // Once for all places that have the same version, so that they go on having the same.
-    const versions = new Map<Obj | null, Obj | null>();
+    let was: Obj | null | undefined;
+    let is: Obj | null = null;
     const next: Edit = (old) => {
-      if (!versions.has(old)) versions.set(old, edit(old));
-      return versions.get(old)!;
+      if (old !== was) [was, is] = [old, edit(old)];
+      return is;
     };
     for (const root of this.#find(kind, id)) {
       if (kind.local && root.guild !== guild && !everywhere) continue;
@@ -736,8 +738,8 @@ class Store {
     for (const g of everywhere ? this.#all(GUILD) : this.#find(GUILD, guild)) {
       const part = g.parts.get(kind)!;
       const old = part.get(id);
-      const v = g.value && next(old);
-      if (v === old || !g.value || (!old && !this.#room(g, kind, part))) continue;
+      const v = g.value ? next(old) : old;
+      if (v === old || (!old && !this.#room(g, kind, part))) continue;
       part.set(id, v);
       this.#changed.add(g);
     }
