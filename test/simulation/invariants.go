@@ -395,7 +395,7 @@ func (k *checker) away(since time.Duration) bool {
 func (k *checker) overdue(now time.Duration) {
 	limit := k.interval
 	if k.c.Client.line.odd {
-		limit = 42 * time.Second
+		limit = max(limit, 42*time.Second) // that of a Hello that names none
 	}
 	if !k.disturbed && !k.c.Client.Asleep() && now-k.beatAt > limit+time.Millisecond {
 		k.violated("no heartbeat for %v at an interval of %v", now-k.beatAt, k.interval)
