@@ -24,7 +24,7 @@ import (
 // only the order of goroutines is the scheduler's. A goroutine that is left in the
 // end fails the test by itself.
 func TestChaos(t *testing.T) {
-	seeds := uint64(40)
+	seeds := uint64(25)
 	if testing.Short() {
 		seeds = 5
 	}
@@ -257,6 +257,16 @@ func (c *chaos) wait(call func(ctx context.Context) error) {
 	}()
 }
 
+// once does something when the next event comes, as its observer.
+func (c *chaos) once(do func()) {
+	subscription := make(chan func(), 1)
+	subscription <- c.h.ObserveEvents(func(*gateway.Event) {
+		stop := <-subscription
+		stop()
+		do()
+	}, "N")
+}
+
 // user is something that the user does.
 func (c *chaos) user() {
 	presence := &event.UpdatePresence{Status: "dnd", Activities: []event.Activity{}}
@@ -287,17 +297,9 @@ func (c *chaos) user() {
 			_ = clone.Close()
 		}()
 	case 4: // slow, but not so slow that events are dropped
-		var stop func()
-		stop = c.h.ObserveEvents(func(*gateway.Event) {
-			stop()
-			time.Sleep(20 * time.Second)
-		}, "N")
+		c.once(func() { time.Sleep(20 * time.Second) })
 	case 5:
-		var stop func()
-		stop = c.h.ObserveEvents(func(*gateway.Event) {
-			stop()
-			panic("an observer")
-		}, "N")
+		c.once(func() { panic("an observer") })
 	case 6:
 		c.waits.Add(1)
 		ctx, cancel := context.WithTimeout(context.Background(), c.soon(time.Minute))

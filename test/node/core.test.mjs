@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const built = `${root}build/test/core.mjs`;
-if (!existsSync(built)) {
+if (existsSync(`${root}build/bin/esbuild`)) {
   mkdirSync(`${root}build/test`, { recursive: true });
   execFileSync(`${root}build/bin/esbuild`, ["web/src/core.ts", "--bundle", "--format=esm", "--target=es2022", "--log-level=warning", "--alias:wasm_exec=./build/wasm_exec.mjs", "--alias:base=./web/src/base.module.ts", `--outfile=${built}`], { cwd: root });
 }
