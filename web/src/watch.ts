@@ -476,8 +476,10 @@ class Root {
 
   /** The present version. It is made when it is asked for: most events are not looked at one by one. */
   get snapshot(): Obj | null {
-    const collections = () => Object.fromEntries([...this.parts].map(([kind, part]) => [kind.part!, part.now]));
-    return (this.#snapshot ??= this.value && this.kind === GUILD ? { ...this.value, ...collections() } : this.value);
+    if (this.#snapshot || !this.value || this.kind !== GUILD) return this.#snapshot ?? this.value;
+    const made: Record<string, unknown> = { ...this.value };
+    for (const [kind, part] of this.parts) made[kind.part!] = part.now;
+    return (this.#snapshot = made);
   }
 
   get state(): Pick<Root, "value" | "stale" | "deleted"> {
