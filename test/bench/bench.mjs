@@ -52,6 +52,7 @@ try {
     for (const t of result.tables) console.log(`${t.title ? `\n  ${t.title}\n` : ""}${text(t.cells ?? cells(t.rows))}`);
     results[name] = ran[name] = { title, ...result, environment: environment(await b?.version()), seconds, quick };
     writeFileSync(file, JSON.stringify(results, null, 1));
+    if (args.includes("-write")) write({ [name]: results[name] });
   }
 } finally {
   await b?.close();
@@ -60,4 +61,3 @@ try {
 }
 const misses = Object.values(ran).flatMap((r) => r.tables.flatMap((t) => (t.rows ?? []).filter(missed).map((row) => `${row.name} (${row.ratio.toFixed(2)} > ${row.must})`)));
 console.log(`\n${misses.length === 0 ? "Every must is met." : `Musts that are missed: ${misses.join("; ")}.`} All of it as JSON: build/bench/results.json`);
-if (args.includes("-write")) write(ran);

@@ -45,6 +45,7 @@ func everything() ([]*corpus, error) {
 	all := []*corpus{
 		connection("small", transports, spacebar, messages(world, small, size720, memberOf)),
 		connection("small-discord", []string{"json"}, discord, messages(world, small, size720, memberOf)),
+		connection("small500", []string{"json"}, spacebar, messages(world, small, size500, memberOf, optional)),
 		halves(world),
 		marked("mix", transports, world.Mix(warm+mix, fakegateway.MixOptions{Seed: 7})),
 		marked("page", transports, world.Mix(warm+page, fakegateway.MixOptions{Seed: 8})),

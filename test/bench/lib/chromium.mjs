@@ -43,7 +43,7 @@ export async function site() {
 
 /** Starts the server of ../server; returns its host and port. */
 export async function gateway() {
-  const child = spawn(bin("benchserver"), ["-dir", work], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(bin("benchserver"), ["-dir", work], { stdio: ["pipe", "pipe", "inherit"] });
   const address = await new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));

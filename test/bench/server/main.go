@@ -13,15 +13,18 @@
 //
 // The server says Hello, waits for a message, says READY and sends. GET /go/ID
 // begins the part that is measured. GET /api/… answers as the place where
-// clients ask for the gateway's URL: it is the rest of the path.
+// clients ask for the gateway's URL: it is the rest of the path. The server ends
+// when its standard input does.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,6 +38,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
 	fmt.Println(l.Addr())
 	log.Fatal(http.Serve(l, &server{dir: *dir, files: map[string]*stream{}, waiting: map[string]chan struct{}{}}))
 }
