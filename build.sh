@@ -168,6 +168,7 @@ browser_tests() {
 	debian Xvfb xvfb
 	say "browser tests"
 	go build -o build/bin/fakegateway ./test/fakegateway/cmd/fakegateway
+	go build -o build/bin/hostile ./test/hostile/cmd/hostile
 	node --test --test-concurrency=2 test/browser/*.test.mjs
 }
 
@@ -181,6 +182,19 @@ cmd_test() { # test: run every test, native, wasm and browser, installing what t
 	node_tests
 	browser_tests
 	say "all tests passed"
+}
+
+cmd_soak() { # soak: the tests that take more than minutes: ten thousand connections, a million events, a hundred handles
+	need_go
+	npm_install
+	debian chromium chromium
+	debian Xvfb xvfb
+	cmd_wasm
+	go build -o build/bin/fakegateway ./test/fakegateway/cmd/fakegateway
+	say "natively"
+	GATEWAY_SOAK=full go test -count=1 -timeout=60m -v ./test/soak
+	say "in Chromium"
+	GATEWAY_SOAK=full node --test --test-concurrency=1 test/browser/soak.test.mjs test/browser/hidden.test.mjs
 }
 
 # bench_build: what the benchmark runs.

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
 // conn is what all clones of a handle share: the session, and the goroutines
@@ -151,11 +152,14 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	if header.Get("User-Agent") == "" {
 		header.Set("User-Agent", userAgent)
 	}
-	client := c.opts.HTTPClient
-	if client == nil {
-		client = &http.Client{Transport: defaultTransport()}
+	client := http.Client{Transport: defaultTransport()}
+	if c.opts.HTTPClient != nil {
+		client = *c.opts.HTTPClient
 	}
-	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, HTTPHeader: header})
+	// Browsers follow no redirect here either. One could lead to a connection that
+	// is not encrypted, or round in circles.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
@@ -165,11 +169,7 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 		})
 		return
 	}
-	limit := c.opts.MaxReceive
-	if limit == 0 {
-		limit = session.DefaultMaxReceive
-	}
-	ws.SetReadLimit(int64(limit) + 1) // the session refuses it in its own words
+	ws.SetReadLimit(int64(c.maxFrame()) + 1)
 	sock := &socket{ws: ws, wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	c.sockets.Add(1)
 	go func() {
@@ -193,12 +193,15 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 			c.s.Closed(now, id, code, reason, cause)
 		})
 	}
-	close(sock.gone)
-	_ = ws.CloseNow()
+	sock.end()
 }
+
+// maxFrame is how much is read of one message before it is refused.
+func (c *conn) maxFrame() int { return wire.Limits{MaxMessage: c.opts.MaxReceive}.MaxFrame() }
 
 // read hands every message to the session until there are no more.
 func (c *conn) read(sock *socket, id session.Conn) error {
+	limit := c.maxFrame()
 	buf := make([]byte, 16<<10)
 	for {
 		kind, r, err := sock.ws.Reader(context.Background())
@@ -212,7 +215,7 @@ func (c *conn) read(sock *socket, id session.Conn) error {
 			}
 			m, err := r.Read(buf[n:])
 			n += m
-			if err == io.EOF {
+			if err == io.EOF || n > limit { // which the session refuses, in its own words
 				break
 			}
 			if err != nil {
@@ -293,6 +296,17 @@ func (s *socket) write(f frame) {
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+// end lets go of what is left of the connection.
+func (s *socket) end() {
+	close(s.gone)
+	_ = s.ws.CloseNow()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut != nil {
+		s.cut.Stop()
 	}
 }
 

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
@@ -96,6 +98,9 @@ type item struct {
 	what any // of a report
 }
 
+// size is the memory that an event holds.
+func (i *item) size() int { return len(i.name) + len(i.data) }
+
 // The names under which reports are observed. No event has a space in its name.
 const (
 	onState   = " state"
@@ -112,13 +117,22 @@ type dispatcher struct {
 	mu        sync.Mutex // never held together with conn.mu in the other order
 	observers map[string][]*observer
 	queue     []item
-	waiting   int // events that have not been delivered yet
-	bytes     int // held by their payloads
-	dropped   int // events since the queue was full
+	waiting   int    // events that have not been delivered yet
+	bytes     int    // held by their payloads
+	reports   int    // that have not been delivered yet
+	dropped   int    // events and reports since the queue was full
+	slow      string // what observers were being told of meanwhile
 	wake      chan struct{}
 	ended     bool   // the last item is in the queue
 	calling   string // what observers are being told of
 }
+
+// maxReports bounds the reports that wait. No server that means well gets there.
+const maxReports = 4096
+
+// observable reports whether the name of an event, which a server chose, is one
+// under which events are observed.
+func observable(name string) bool { return name != "" && name[0] != ' ' && name != "*" }
 
 func (d *dispatcher) init(c *conn) {
 	d.conn = c
@@ -173,7 +187,7 @@ func (d *dispatcher) enqueueEvent(o *session.Output) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting >= d.conn.opts.EventQueue || d.bytes+len(o.Data) > d.conn.opts.MaxReceive && d.bytes > 0 {
-		d.dropped++
+		d.drop()
 		d.conn.stats.Dropped++
 		return
 	}
@@ -182,9 +196,18 @@ func (d *dispatcher) enqueueEvent(o *session.Output) {
 	if len(data) == 0 {
 		data = []byte("null") // an event without d
 	}
+	i := item{name: o.Event.Name, seq: o.Seq, data: data}
 	d.waiting++
-	d.bytes += len(data)
-	d.push(item{name: o.Event.Name, seq: o.Seq, data: data})
+	d.bytes += i.size()
+	d.push(i)
+}
+
+// drop counts something that there is no room for.
+func (d *dispatcher) drop() {
+	d.dropped++
+	if d.calling != "" {
+		d.slow = d.calling
+	}
 }
 
 // reportDropped tells, where the missing events would have been, how many are
@@ -193,11 +216,11 @@ func (d *dispatcher) reportDropped() {
 	if d.dropped == 0 {
 		return
 	}
-	text := fmt.Sprintf("%d events were dropped, as %d wait for the observers", d.dropped, d.waiting)
-	if d.calling != "" {
-		text += "; one of " + d.calling + " is slow"
+	text := fmt.Sprintf("%d events were dropped, as too many wait for the observers", d.dropped)
+	if d.slow != "" {
+		text += "; one of " + shown(d.slow) + " is slow"
 	}
-	d.dropped = 0
+	d.dropped, d.slow = 0, ""
 	d.push(item{name: onError, what: error(fail(codeOverflow, text))})
 }
 
@@ -206,6 +229,11 @@ func (d *dispatcher) enqueueReport(o *session.Output) {
 	c := d.conn
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.reports >= maxReports && o.State != StateClosed {
+		d.drop()
+		c.stats.Dropped++
+		return
+	}
 	d.reportDropped()
 	switch o.Kind {
 	case session.OutputState:
@@ -250,6 +278,9 @@ func (d *dispatcher) push(i item) {
 	if d.ended {
 		return
 	}
+	if i.data == nil {
+		d.reports++
+	}
 	d.queue = append(d.queue, i)
 	select {
 	case d.wake <- struct{}{}:
@@ -261,6 +292,10 @@ func (d *dispatcher) push(i item) {
 func (d *dispatcher) raise(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.reports >= maxReports {
+		d.drop()
+		return
+	}
 	d.push(item{name: onError, what: err})
 }
 
@@ -296,9 +331,11 @@ func (d *dispatcher) dispatch() {
 // deliver calls the observers of one item.
 func (d *dispatcher) deliver(i *item) {
 	d.mu.Lock()
-	list := d.observers[i.name]
-	var all []*observer
-	if i.name[0] != ' ' {
+	var list, all []*observer
+	if i.data == nil || observable(i.name) {
+		list = d.observers[i.name]
+	}
+	if i.data != nil {
 		all = d.observers["*"]
 	}
 	d.calling = i.name
@@ -320,7 +357,9 @@ func (d *dispatcher) deliver(i *item) {
 	d.calling = ""
 	if i.data != nil {
 		d.waiting--
-		d.bytes -= len(i.data)
+		d.bytes -= i.size()
+	} else {
+		d.reports--
 	}
 	d.mu.Unlock()
 }
@@ -335,8 +374,28 @@ func (d *dispatcher) call(name string, o *observer, what any) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			d.raise(fail(codeObserverPanic, fmt.Sprintf("an observer of %s panicked: %v", name, p)))
+			err := fail(codeObserverPanic, fmt.Sprintf("an observer of %s panicked: %v", shown(name), p))
+			if name == onError {
+				d.log(error(err)) // it would be told of itself for ever
+			} else {
+				d.raise(err)
+			}
 		}
 	}()
 	o.call(what)
+}
+
+// shown is a name as it may stand in a text: that of an event is the server's.
+func shown(name string) string {
+	const enough = 64
+	name = strings.TrimLeft(name, " ")
+	if len(name) > enough {
+		name = name[:enough] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, name)
 }

@@ -3,6 +3,8 @@
 package jsbridge
 
 import (
+	"runtime"
+
 	"github.com/hack-pad/safejs"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
@@ -54,6 +56,7 @@ var control = map[string]func(arguments) any{
 	"snapshot": snapshot,
 	"stats":    stats,
 	"release":  release,
+	"inspect":  inspect,
 }
 
 // hosts is what all handles know of servers.
@@ -164,6 +167,20 @@ func stats(a arguments) any {
 // release(handle) frees a handle that is closed.
 func release(a arguments) any {
 	return with(a, func(*core) any { cores[a.int(0)-1] = nil; return nil })
+}
+
+// inspect() returns what is alive, for tests that look for leaks.
+func inspect(arguments) any {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	open := 0
+	for _, c := range cores {
+		if c != nil {
+			open++
+		}
+	}
+	return map[string]any{"heap": float64(stats.HeapAlloc), "cores": open}
 }
 
 func with(a arguments, f func(*core) any) any {

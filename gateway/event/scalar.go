@@ -87,6 +87,19 @@ func (Token) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(TokenRedacted))
 // LogValue returns TokenRedacted.
 func (Token) LogValue() slog.Value { return slog.StringValue(TokenRedacted) }
 
+// Format writes the fields, whatever the verb: fmt shows the token where a verb
+// does not fit a pointer to a struct inside another.
+func (i Identify) Format(f fmt.State, _ rune) {
+	type plain Identify
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, 'v'), plain(i))
+}
+
+// Format writes the fields, whatever the verb, as that of Identify does.
+func (r Resume) Format(f fmt.State, _ rune) {
+	type plain Resume
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, 'v'), plain(r))
+}
+
 // NoPayload is the payload of events and sends that carry null. A field of the
 // type Opt[NoPayload] says yes by being null and no by being absent.
 type NoPayload struct{}

@@ -26,6 +26,9 @@ const (
 // protocol has some 210; kinds beyond the bound reach observers of all events.
 const maxKinds = 2048
 
+// maxName bounds a name that is kept; the longest of the protocol has 44 letters.
+const maxName = 256
+
 // Kinds is the table of event names of one handle. Names enter it when they
 // are first observed or first arrive. The zero value is ready for use.
 type Kinds struct {
@@ -77,7 +80,7 @@ func (k *Kinds) arrived(name []byte) *Kind {
 			}
 		}
 	}
-	if len(k.kinds) >= maxKinds {
+	if len(k.kinds) >= maxKinds || len(name) > maxName {
 		return &Kind{Name: string(name)}
 	}
 	return k.add(string(name))

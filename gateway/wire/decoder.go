@@ -26,8 +26,9 @@ const (
 // Limits bound what a server can make a Decoder hold. Zero fields mean the
 // defaults.
 type Limits struct {
-	// MaxMessage is the size that a decompressed message may have: 64 MiB,
-	// four times the largest READY that anyone has reported.
+	// MaxMessage is the size that a decompressed message may have: 64 MiB, four
+	// times the largest READY that anyone has reported. All messages of one frame
+	// together may have four times that.
 	MaxMessage int
 	// MaxWindow is the window that a zstd stream may ask for: 8 MiB, what
 	// RFC 8878 wants every decoder to support.
@@ -37,7 +38,16 @@ type Limits struct {
 const (
 	defaultMaxMessage = 64 << 20
 	defaultMaxWindow  = 8 << 20
+
+	// frameMessages is how many messages of the largest size one frame may hold,
+	// and frameLeast how many bytes, if those are small.
+	frameMessages = 4
+	frameLeast    = 4 << 20
 )
+
+// MaxFrame is the size, in bytes, of the largest frame that a Decoder takes:
+// that of a message, but some room for several small ones in any case.
+func (l Limits) MaxFrame() int { return max(l.MaxMessage, frameLeast) }
 
 // LimitError tells that a message was refused for its size. The connection it
 // came from cannot go on: the rest of the stream depends on what was refused.
@@ -76,6 +86,7 @@ type Decoder struct {
 	value valueScanner // how far the pending message was scanned
 	edge  bool         // the frame ended at a boundary of the stream
 	held  int          // of the pending bytes, what had come when one last did
+	given int          // bytes of messages that the frame has made
 	look  lookState
 
 	zlib *zlibReader
@@ -135,7 +146,7 @@ func (d *Decoder) newZlib() {
 // returns nil. A frame that comes while messages of the last one have not been
 // taken replaces what is left of it.
 func (d *Decoder) Write(frame []byte, binary bool) {
-	d.in, d.binary = frame, binary
+	d.in, d.binary, d.given = frame, binary, 0
 }
 
 // Next returns the next message, or nil when that takes another frame. The
@@ -147,6 +158,8 @@ func (d *Decoder) Next() ([]byte, error) {
 	}
 	var msg []byte
 	switch {
+	case len(d.in) > d.limits.MaxFrame():
+		d.err = d.tooLarge() // whatever is in it
 	case !d.binary || d.comp == None:
 		msg, d.err = d.frame()
 	default:
@@ -222,6 +235,10 @@ func (d *Decoder) stream() ([]byte, error) {
 		}
 		if len(d.in) == 0 && !d.more {
 			return nil, nil
+		}
+		if d.given > max(frameMessages*d.limits.MaxMessage, frameLeast) {
+			// However small they are: a frame may hold a thousand times its size.
+			return nil, d.tooLarge()
 		}
 		var i int
 		var p progress
@@ -331,6 +348,7 @@ func (d *Decoder) take(end int) []byte {
 		d.look = lookNot
 	}
 	d.value, d.held = valueScanner{}, 0
+	d.given += end - d.out.start
 	return d.out.take(end)
 }
 

@@ -109,7 +109,11 @@ export class Connection {
     this.#log = log;
     this.#session = config.session;
     this.done = new Promise((resolve) => (this.#finish = resolve));
-    this.lifecycle = new Observers((name, thrown) => show(fail("observer_threw", `an observer of ${name} threw: ${describe(thrown)}`, thrown)));
+    this.lifecycle = new Observers((name, thrown) => {
+      const error = fail("observer_threw", `an observer of ${name} threw: ${describe(thrown)}`, thrown);
+      if (name === "error") console.error(error); // it would be told of itself for ever
+      else this.raise(error);
+    });
     this.events = new Observers(
       (name, thrown) => this.raise(fail("observer_threw", `an observer of ${name} threw: ${describe(thrown)}`, thrown)),
       (name, on) => {
@@ -241,7 +245,7 @@ export class Connection {
   raise(error: GatewayError): void {
     this.#write("warn", "gateway error", about(error));
     if (this.lifecycle.has("error")) this.lifecycle.call("error", error);
-    else if (error.code === "observer_threw") show(error);
+    else if (error.code === "observer_threw") console.error(error);
   }
 
   /** Sends a payload that has been made text already. */
@@ -289,10 +293,4 @@ export class Connection {
 function about(error: GatewayError | null): Record<string, unknown> {
   if (!error) return {};
   return error.closeCode === undefined ? { code: error.code, error: error.message } : { code: error.code, error: error.message, closeCode: error.closeCode };
-}
-
-/** Shows an error that has nowhere else to go, as the browser shows its own. */
-function show(error: GatewayError): void {
-  if (typeof reportError === "function") reportError(error);
-  else console.error(error);
 }

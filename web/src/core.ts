@@ -81,6 +81,7 @@ export class Core implements Host {
   #module: WebAssembly.Module | undefined;
   #wasm!: Exports;
   #go!: Control;
+  #held!: () => number;
   #alive = false;
   #printed = "";
   #slots = new Map<number, Slot>();
@@ -143,12 +144,13 @@ export class Core implements Host {
 
   async #boot(): Promise<void> {
     this.#printed = "";
-    const { exports, control } = await start(this.#module!, (text) => {
+    const { exports, control, held } = await start(this.#module!, (text) => {
       this.#alive = false;
       this.#printed = text;
     });
     this.#wasm = exports;
     this.#go = control;
+    this.#held = held;
     this.#alive = true;
     this.#view();
   }
@@ -218,6 +220,10 @@ export class Core implements Host {
       return;
     }
     if (c.type === "crash") return this.#wasm.crash();
+    if (c.type === "inspect") {
+      this.#sink.report(0, { type: "inspection", slots: this.#slots.size, values: this.#held(), memory: this.#wasm.mem.buffer.byteLength, ...this.#go.inspect() });
+      return;
+    }
     const slot = this.#slots.get(c.id);
     if (!slot) {
       if (c.type === "send") this.#sink.report(c.id, { type: "sent", req: c.req, error: { code: "closed", message: "cannot send: the handle is closed" } });
@@ -324,11 +330,10 @@ export class Core implements Host {
     slot.messages++;
     let size: number;
     let binary = 0;
+    this.#receiving = slot; // to the end: making room for a message can crash, too
     if (typeof data === "string") {
-      this.#receiving = slot;
-      const done = this.#glance(slot, conn, data);
-      this.#receiving = null;
-      if (done) {
+      if (this.#glance(slot, conn, data)) {
+        this.#receiving = null;
         slot.bytesReceived += data.length;
         slot.glanced += data.length;
         return;
@@ -342,7 +347,6 @@ export class Core implements Host {
       this.#input.set(new Uint8Array(data));
     }
     slot.bytesReceived += size;
-    this.#receiving = slot;
     const kind = this.#wasm.received(slot.handle, conn, size, binary, this.#clock());
     this.#receiving = null;
     if (kind !== 0) this.#pump(slot, kind, data);
@@ -660,7 +664,16 @@ function hasBigInt(text: string): boolean {
     let from = i;
     do c = text.charCodeAt(--from);
     while (c >= 48 && c <= 57);
-    if (c === 34) continue; // a string of digits: a snowflake, nearly always
+    if (c === 34) {
+      // A string of digits: a snowflake, nearly always. A long one is passed over
+      // at once, or looking at all of it again and again would take for ever.
+      if (i - from > 64) {
+        do c = text.charCodeAt(++i);
+        while (c >= 48 && c <= 57);
+        i = (i | 15) - 16;
+      }
+      continue;
+    }
     let to = i;
     do c = text.charCodeAt(++to);
     while (c >= 48 && c <= 57);
@@ -671,11 +684,36 @@ function hasBigInt(text: string): boolean {
 
 /**
  * A JSON text in which the integers that a number cannot hold are strings.
- * Servers that write such numbers lose nothing.
+ * Servers that write such numbers lose nothing. It takes time in proportion to
+ * the text, whatever that is: a regular expression for whole strings would run out
+ * of stack.
  */
 function exact(text: string): string {
   if (!hasBigInt(text)) return text;
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) => (token[0] === '"' || Number.isSafeInteger(Number(token)) ? token : `"${token}"`));
+  const token = /"|-?\d[\d.eE+-]*/g;
+  let out = "";
+  let done = 0;
+  for (let found; (found = token.exec(text)) !== null; ) {
+    const [word] = found;
+    if (word === '"') {
+      let end = found.index;
+      do end = text.indexOf('"', end + 1);
+      while (end > 0 && isEscaped(text, end));
+      if (end < 0) break;
+      token.lastIndex = end + 1;
+    } else if (word.length >= 16 && /^-?\d+$/.test(word) && !Number.isSafeInteger(Number(word))) {
+      out += `${text.slice(done, found.index)}"${word}"`;
+      done = token.lastIndex;
+    }
+  }
+  return out + text.slice(done);
+}
+
+/** Whether the character at i of a string is behind an odd number of backslashes. */
+function isEscaped(text: string, i: number): boolean {
+  let from = i;
+  while (text.charCodeAt(from - 1) === 92) from--;
+  return (i - from) % 2 === 1;
 }
 
 function tidy(f: Failure): ErrorInfo {

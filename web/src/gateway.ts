@@ -7,7 +7,7 @@ import { check, GatewayHandle } from "./handle.js";
 import { mainHost, NoWorker, workerHost } from "./host.js";
 import type { Observer } from "./observers.js";
 import { identifyCommon, type Identify } from "./protocol.gen.js";
-import type { CoreConfig, Host, Session, Sink, WasmSource } from "./protocol.js";
+import type { CoreConfig, Host, Inspection, Session, Sink, WasmSource } from "./protocol.js";
 
 declare const VERSION: string;
 
@@ -113,20 +113,46 @@ async function load(options: InitOptions): Promise<Host> {
   return (host = await mainHost(source, sink));
 }
 
-/** The Worker has come to an end. A new one takes the sessions up where the page has seen them last. */
+const RESTARTS = 5; // of the Worker, in a minute
+const RESTART_WINDOW = 60_000;
+const RESTART_DELAY = 100; // ms before the second restart in a minute; twice as long before each that follows
+let restarts: number[] = [];
+
+/**
+ * The Worker has come to an end. A new one takes the sessions up where the page
+ * has seen them last; but not for ever, if something keeps ending them.
+ */
 function lostHost(): void {
+  host = loading = undefined;
+  if (connections.size === 0) return; // the next connect loads another
+  const now = performance.now();
+  restarts = restarts.filter((at) => at > now - RESTART_WINDOW);
+  if (restarts.push(now) > RESTARTS) {
+    end("the Worker that holds the connection was ended too often to go on");
+    return;
+  }
   const error = { code: "core_crashed", message: "the Worker that holds the connection was ended; a new one continues the session", fatal: false } as const;
   for (const connection of connections.values()) connection.interrupt(error);
-  loading = load(given);
+  const delay = restarts.length > 1 ? RESTART_DELAY * 2 ** (restarts.length - 2) : 0;
+  loading = new Promise<void>((resolve) => setTimeout(resolve, delay)).then(() => load(given));
   loading.then(
     (host) => {
       for (const connection of connections.values()) connection.open(host);
     },
     (thrown: unknown) => {
       loading = undefined;
-      for (const [id] of connections) sink.report(id, { type: "state", state: "closed", error: { code: "core_crashed", message: `the Worker was ended and no other could be started: ${describe(thrown)}`, fatal: true } });
+      end(`the Worker was ended and no other could be started: ${describe(thrown)}`);
     },
   );
+}
+
+/** Ends all connections. */
+function end(message: string): void {
+  const error = { code: "core_crashed", message, fatal: true } as const;
+  for (const id of [...connections.keys()]) {
+    sink.report(id, { type: "error", error });
+    sink.report(id, { type: "state", state: "closed", error });
+  }
 }
 
 /** Where the core runs; undefined until it is loaded. */
@@ -136,6 +162,7 @@ export function hostKind(): "worker" | "main" | undefined {
 
 const sink: Sink = {
   report(id, report) {
+    if (typeof report === "object" && report.type === "inspection") inspected?.(report);
     const connection = connections.get(id);
     if (!connection) return;
     if (typeof report === "object" && report.type === "state" && report.state === "closed") connections.delete(id);
@@ -145,6 +172,16 @@ const sink: Sink = {
     connections.get(id)?.event(name, text, from, to);
   },
 };
+
+let inspected: ((inspection: Inspection) => void) | undefined;
+
+/** @internal Tells what the core holds, for the tests that look for leaks. */
+export function inspectForTest(): Promise<Inspection> {
+  return new Promise((resolve) => {
+    inspected = resolve;
+    host!.post({ type: "inspect" });
+  });
+}
 
 /** @internal Crashes the core, for the tests that see to it that the sessions go on. */
 export function crashForTest(): void {

@@ -55,6 +55,7 @@ export type Command =
   | { type: "close"; id: number; keep: boolean }
   | { type: "stats"; id: number; req: number }
   | { type: "wake" }
+  | { type: "inspect" }
   | { type: "crash" };
 
 /**
@@ -70,8 +71,22 @@ export type Report =
   | { type: "gap"; gap: GapInfo }
   | { type: "session"; session: Session | null }
   | { type: "latency"; latency: number; seq: number }
+  /** Of no handle: reported under the number 0. */
+  | ({ type: "inspection" } & Inspection)
   | { type: "sent"; req: number; error?: ErrorInfo }
   | { type: "stats"; req: number; stats: CoreStats };
+
+/** What the core holds, for tests that look for leaks. */
+export interface Inspection {
+  /** Sessions on the JavaScript side, and in Go. */
+  slots: number;
+  cores: number;
+  /** JavaScript values that Go holds. */
+  values: number;
+  /** Bytes of the WebAssembly memory, and of what Go has alive in it. */
+  memory: number;
+  heap: number;
+}
 
 /** Times are milliseconds since the Unix epoch. */
 export interface GapInfo {

@@ -42,12 +42,15 @@ export interface Control {
   snapshot(handle: number): Session | null;
   stats(handle: number): SessionStats;
   release(handle: number): void;
+  inspect(): { heap: number; cores: number };
 }
 
 /** A running instance of the core. */
 export interface Instance {
   exports: Exports;
   control: Control;
+  /** How many JavaScript values, functions among them, Go holds. */
+  held: () => number;
 }
 
 /**
@@ -103,5 +106,5 @@ export async function start(module: WebAssembly.Module, exited: (text: string) =
   const running = go.run(instance);
   running.catch(() => {}); // a trap is met where the call was made
   if (!control) throw fail("load_failed", `the WebAssembly core did not start: ${printed || "it is not the one of this package"}`);
-  return { exports: instance.exports as unknown as Exports, control };
+  return { exports: instance.exports as unknown as Exports, control, held: () => go._values.length - go._idPool.length };
 }

@@ -2,6 +2,9 @@
 declare module "wasm_exec" {
   export interface Go {
     argv: string[];
+    /** The JavaScript values that Go holds, by their numbers; and the numbers that are free. */
+    readonly _values: readonly unknown[];
+    readonly _idPool: readonly number[];
     exit: (code: number) => void;
     importObject: WebAssembly.Imports;
     run(instance: WebAssembly.Instance): Promise<void>;
