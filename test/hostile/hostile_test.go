@@ -47,7 +47,6 @@ func TestMain(m *testing.M) {
 type witness struct {
 	mu     sync.Mutex
 	errors []error
-	more   chan struct{} // something was observed
 	alive  atomic.Bool   // StillHere came
 	gate   chan struct{} // closed to let observers go on
 }
