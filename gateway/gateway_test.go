@@ -584,15 +584,18 @@ func TestSlowObserver(t *testing.T) {
 	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented, Interval: time.Second})
 	errs := collect[error]()
 	var seen atomic.Int64
-	block := make(chan struct{})
+	began, block := make(chan struct{}), make(chan struct{})
 	h := connect(t, srv, func(o *gateway.Options) { o.EventQueue = 100 })
 	h.ObserveErrors(errs.add)
 	h.ObserveEvents(func(*gateway.Event) {
 		if seen.Add(1) == 1 {
+			close(began)
 			<-block
 		}
 	}, "SLOW")
-	for range 500 {
+	srv.Dispatch("SLOW", 1)
+	<-began
+	for range 499 {
 		srv.Dispatch("SLOW", 1)
 	}
 	// While the observer is stuck the server sees heartbeats.

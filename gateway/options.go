@@ -86,7 +86,8 @@ type Options struct {
 	// fatal error at Error. nil means no log.
 	Logger *slog.Logger
 
-	// HTTPClient to dial with; nil means http.DefaultClient.
+	// HTTPClient to dial with; nil means one like http.DefaultClient, which reads
+	// further ahead.
 	HTTPClient *http.Client
 	// Header to send when dialing, besides User-Agent.
 	Header http.Header

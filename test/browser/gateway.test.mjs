@@ -461,7 +461,7 @@ for (const host of ["worker", "main"]) {
         getter: /^invalid_payload: .*thrown text/,
         op: /^invalid_payload: .*three/,
         missing: /^invalid_payload: .*since is missing/,
-        unknown: /^invalid_payload: .*"colour"/,
+        unknown: /^invalid_payload: .*\bcolour\b/,
         mistyped: /^invalid_payload: .*guild_id must be an id/,
         bounds: /^invalid_payload: .*limit must be at most 100/,
         large: /^message_too_large: .*15360/,
