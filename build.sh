@@ -136,7 +136,8 @@ cmd_lint() { # lint: gofmt, vet, staticcheck and the type checks
 
 native_tests() {
 	say "native tests, with the race detector"
-	go test -race ./...
+	# All that tests print goes to the log, where secrets looks for tokens.
+	go test -race -v ./... 2>&1 | tee build/native.log | grep -Ev '^[[:space:]]*(===|--- PASS|PASS$)|no test files'
 	say "the simulation, 2,000 seeds"
 	go test ./test/simulation
 }
@@ -172,15 +173,27 @@ browser_tests() {
 	node --test --test-concurrency=2 test/browser/*.test.mjs
 }
 
+# secrets: nothing that any test printed holds a token or a password it used.
+secrets() {
+	say "secrets"
+	if grep -nE 'token-of-(alice|bob|carol|the-hostile)|bad-token|secret-token|hunter2' build/native.log build/test.log; then
+		die "tests have printed what is secret (above)"
+	fi
+}
+
 cmd_test() { # test: run every test, native, wasm and browser, installing what they need
 	need_go
 	npm_install
-	cmd_lint
-	native_tests
-	cmd_wasm
-	wasm_tests
-	node_tests
-	browser_tests
+	mkdir -p build
+	{
+		cmd_lint
+		native_tests
+		cmd_wasm
+		wasm_tests
+		node_tests
+		browser_tests
+	} 2>&1 | tee build/test.log
+	secrets
 	say "all tests passed"
 }
 

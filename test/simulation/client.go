@@ -18,11 +18,11 @@ type Client struct {
 	Kinds *session.Kinds
 	line  *line
 
-	// Fatal tells that a fatal close code has reached the session.
-	Fatal bool
-
 	// Glances makes it look at the two ends of texts first, as browsers do.
 	Glances bool
+	// Late makes it hand over what still arrives of a connection that it was told to
+	// let go, as a driver does whose reader had it in its hands by then.
+	Late bool
 
 	id      string // of the session
 	heardAt time.Duration
@@ -44,6 +44,10 @@ type Client struct {
 
 	// OnOutput, if set, sees every output as it is carried out.
 	OnOutput func(o *session.Output)
+	// OnReceived and OnClosed, if set, see what comes of the present connection,
+	// before the session does.
+	OnReceived func(l *line, data []byte, binary bool)
+	OnClosed   func(code session.CloseCode)
 }
 
 // Event is an event that was delivered.
@@ -195,7 +199,12 @@ func (c *Client) opened(l *line) {
 
 func (c *Client) received(l *line, data []byte, binary bool) {
 	c.awake(l, func() {
-		c.heardAt = c.w.now
+		if c.line == l {
+			c.heardAt = c.w.now
+			if c.OnReceived != nil {
+				c.OnReceived(l, data, binary)
+			}
+		}
 		if binary || !c.Glances || !c.glance(l.conn, data) {
 			c.S.Received(c.w.now, l.conn, data, binary)
 		}
@@ -264,7 +273,9 @@ func (c *Client) closed(l *line, code session.CloseCode, reason, cause string) {
 	c.awake(l, func() {
 		if c.line == l {
 			c.line = nil
-			c.Fatal = c.Fatal || code.Policy().Fatal
+			if c.OnClosed != nil {
+				c.OnClosed(code)
+			}
 		}
 		c.S.Closed(c.w.now, l.conn, code, reason, cause)
 	})
@@ -272,7 +283,7 @@ func (c *Client) closed(l *line, code session.CloseCode, reason, cause string) {
 
 func (c *Client) awake(l *line, input func()) {
 	f := func() {
-		if !l.clientEnd {
+		if !l.clientEnd || c.Late {
 			c.with(input)
 		}
 	}

@@ -82,7 +82,7 @@ func Run(seed uint64, trace bool) *Report {
 	c.report.Elapsed = c.Now() - start
 	c.report.Events = c.check.delivered
 	c.report.Gaps = c.check.gaps
-	c.report.Fatal = c.Client.Fatal
+	c.report.Fatal = c.check.fatal
 	c.report.Violations = c.check.violations
 	c.report.Trace = c.Trace()
 	return c.report
@@ -157,7 +157,7 @@ func (c *chaos) soon(mean time.Duration) time.Duration {
 // close in the midst of the trouble.
 func (c *chaos) live() {
 	c.trouble = c.Now() + time.Duration(c.between(5, 40))*time.Minute
-	c.Client.Glances = c.r.IntN(2) == 0
+	c.Client.Glances, c.Client.Late = c.r.IntN(2) == 0, c.r.IntN(4) == 0
 	c.Server.SetFaults(c.Now(), fakegateway.Target{}, c.habit)
 	c.noResumeHost = c.r.IntN(8) == 0
 	c.Net.Unreachable["resume.test"] = c.noResumeHost
@@ -190,7 +190,7 @@ func (c *chaos) peace() {
 	c.healing = true
 	c.heal()
 	c.logf("world     is at peace")
-	if c.Client.Fatal {
+	if c.check.fatal {
 		c.check.fatalCode()
 		return
 	}
@@ -285,7 +285,7 @@ func numbered(d []byte) (to string, n int) {
 func (c *chaos) heal() {
 	c.Net.Offline, c.Net.Corrupt, c.Net.LoseDown, c.Net.LoseUp = false, false, 0, 0
 	c.Net.Unreachable["resume.test"] = c.noResumeHost
-	c.Net.Generous = 0
+	c.Net.Generous, c.Net.Overlap = 0, false
 	c.Net.MinDelay, c.Net.MaxDelay = 5*time.Millisecond, 60*time.Millisecond
 	c.Client.Throttle, c.Client.late = 0, 0
 	c.Client.Sleep(false)
@@ -387,6 +387,11 @@ func (c *chaos) fault() {
 				c.spell(5*time.Minute, func() { c.Net.Generous = 1 + c.r.Int64N(9) }, func() { c.Net.Generous = 0 })
 				c.Server.Drop(now, all)
 			},
+			func() {
+				set("replays overlap")
+				c.spell(5*time.Minute, func() { c.Net.Overlap = true }, func() { c.Net.Overlap = false })
+				c.Server.Drop(now, all)
+			},
 			func() { set("op 9 true"); c.Server.InvalidSession(now, all, "true") },
 			func() { set("session removed"); c.Server.RemoveSession(now, all) },
 			func() { set("restart"); c.Server.Forget(now, all); c.Server.Drop(now, all) },
@@ -456,7 +461,7 @@ func (c *chaos) fault() {
 			func() { plan("no READY", fakegateway.Faults{NoReady: true}) },
 			func() { plan("READY without fields", fakegateway.Faults{Ready: `{"v":9}`}) },
 			func() {
-				plan("closes on Identify", fakegateway.Faults{CloseOnIdentify: []int{1006, 4003, 4008, 1012}[c.r.IntN(4)]})
+				plan("closes on Identify", fakegateway.Faults{CloseOnIdentify: []int{1006, 4000, 4002, 4003, 4008, 1012}[c.r.IntN(6)]})
 			},
 			func() {
 				plan("closes on Resume", fakegateway.Faults{CloseOnResume: []int{1006, 1000, 4009}[c.r.IntN(3)]})
@@ -538,12 +543,15 @@ func (c *chaos) moveOn() {
 	if ok {
 		cfg.Restore = &snap
 	}
+	if lost, ok := old.S.Lost(); ok {
+		cfg.Lost = &lost
+	}
 	next, err := newClient(c.World, cfg)
 	if err != nil {
 		c.check.violated("cannot go on from %+v: %v", snap, err)
 		return
 	}
-	next.Glances, next.Throttle = old.Glances, old.Throttle
+	next.Glances, next.Late, next.Throttle = old.Glances, old.Late, old.Throttle
 	c.Client = next
 	c.check.handedOver(ok)
 	next.Start()

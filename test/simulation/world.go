@@ -51,6 +51,9 @@ type Network struct {
 	// vanish, as a proxy on the way may let them. From a compressed stream none does:
 	// what follows would mean something else, which nobody could tell.
 	LoseDown, LoseUp int
+	// Overlap makes the events of every replay come twice, as from a server whose
+	// replay and whose queue hold the same. Not on a compressed stream.
+	Overlap bool
 	// Generous is how many events more than Resume asks for the server replays.
 	Generous int64
 }
@@ -291,7 +294,23 @@ func (l *line) Send(data []byte, binary bool) {
 			data = data[:len(data)/2]
 		}
 	}
-	l.arrive(&l.down, func() { l.client.received(l, data, binary) })
+	l.arrive(&l.down, func() {
+		again := l.w.Net.Overlap && !l.compressed && !l.clientEnd && l.client.State() == session.StateResuming && isEvent(data, binary)
+		l.client.received(l, data, binary)
+		if again {
+			l.client.received(l, data, binary)
+		}
+	})
+}
+
+// isEvent reports whether a message is one of the events that are counted.
+func isEvent(data []byte, binary bool) bool {
+	var m wire.Message
+	scan := wire.Scan
+	if binary {
+		scan = wire.ScanETF
+	}
+	return scan(data, &m) == nil && string(m.Type) == "N"
 }
 
 // mayLose reports whether a message to the client can be lost so that somebody
