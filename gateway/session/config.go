@@ -77,6 +77,15 @@ type Snapshot struct {
 	Standing string `json:"standing,omitempty"`
 }
 
+// Loss is what there is left of a session that cannot be resumed, while there is no
+// other in its place.
+type Loss struct {
+	// Gap that the next Ready is to report; it does not say yet when that was.
+	Gap Gap
+	// Standing is that of the session, as in Snapshot.
+	Standing string
+}
+
 // Config is what a session is made with. Zero values mean the defaults.
 type Config struct {
 	// URL of the gateway, ws:// or wss://. Its query may hold anything;
@@ -87,6 +96,9 @@ type Config struct {
 	Identify []byte
 	// Restore a session: the first connection resumes it.
 	Restore *Snapshot
+	// Lost is what another Session, which has come to a sudden end, has left (see
+	// Session.Lost): the next Ready reports the gap.
+	Lost *Loss
 	// Version of the gateway protocol; 0 means DefaultVersion.
 	Version int
 	// Transports in the order in which to try them; none means plain JSON. The

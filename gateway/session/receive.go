@@ -150,19 +150,12 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) bool {
 		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server began a new session"})
 	}
 	s.snap, s.live, s.begun, s.resumed = snap, snap.ID != "", true, -1 // READY may also answer Resume
-	gap := s.lost
-	s.lost = nil
 	s.becomeReady(now, false)
 	s.standing.messages(s.cfg.MaxMessage-len(`{"op":37,"d":}`), func(op int, d []byte) {
 		if msg, err := s.encode(op, d); err == nil {
 			_ = s.submit(now, pending{op: op, msg: msg})
 		}
 	})
-	if gap != nil {
-		gap.ReconnectedAt = now
-		s.stats.Gaps++
-		s.emit(Output{Kind: OutputGap, Gap: gap})
-	}
 	return true
 }
 
@@ -182,6 +175,12 @@ func (s *Session) becomeReady(now time.Duration, resumed bool) {
 	s.set(timerIdentify, never)
 	s.emit(Output{Kind: OutputState, State: StateReady, Resumed: resumed})
 	s.emit(Output{Kind: OutputSession})
+	if gap := s.lost; gap != nil {
+		s.lost = nil
+		gap.ReconnectedAt = now
+		s.stats.Gaps++
+		s.emit(Output{Kind: OutputGap, Gap: gap})
+	}
 }
 
 // reconnect obeys op 7. A server that names a delay (Spacebar: milliseconds)

@@ -117,6 +117,13 @@ func New(cfg Config) (*Session, error) {
 		s.snap, s.live, s.begun = *r, true, true
 		s.standing.restore(r.Standing)
 	}
+	if l := cfg.Lost; l != nil {
+		gap := l.Gap
+		s.lost = &gap
+		if cfg.Restore == nil {
+			s.standing.restore(l.Standing)
+		}
+	}
 	return s, nil
 }
 
@@ -130,6 +137,30 @@ func (s *Session) Snapshot() (snap Snapshot, ok bool) {
 	snap = s.snap
 	snap.Standing = s.standing.text()
 	return snap, s.live
+}
+
+// Lost returns what is to be reported yet of a session that is gone, or has no id
+// to be resumed by, so that another Session can go on from there if this one comes
+// to a sudden end; ok is false if there is nothing. It can only change together
+// with an OutputSession or an OutputGap.
+func (s *Session) Lost() (l Loss, ok bool) {
+	l.Standing = s.standing.text()
+	for i := range s.out[s.head:] {
+		if o := &s.out[s.head+i]; o.Kind == OutputGap {
+			l.Gap = *o.Gap
+			return l, true
+		}
+	}
+	switch {
+	case s.lost != nil:
+		l.Gap = *s.lost
+	case s.begun && !s.live:
+		cause := &Error{Code: ErrInvalidSession, Message: "the session had no id that could be sent back"}
+		l.Gap = Gap{Reason: cause, LastSeq: s.snap.Seq, DisconnectedAt: s.heardAt, SessionLost: true}
+	default:
+		return Loss{}, false
+	}
+	return l, true
 }
 
 // Seq returns the highest sequence number received, -1 if there is none.
