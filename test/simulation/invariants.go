@@ -66,7 +66,7 @@ type checker struct {
 	everReady  bool          // since the client was made
 	state      session.State // the present one, and since when
 	stateAt    time.Duration
-	fatal      bool // a fatal code has come
+	fatal      bool          // a fatal code has come
 	calm       time.Duration // when the back-off last started over
 	retryAt    time.Duration // until when the client says it waits
 	backoffAt  time.Duration // since when
@@ -77,6 +77,7 @@ type checker struct {
 	invalid   bool          // opcode 9 has just come
 	over      bool          // the session has been ended
 	doubted   bool          // the session may be given up
+	blind     bool          // what comes on this connection cannot be read here
 	resumable bool          // there is one
 	resumes   int           // of it, in a row
 	refusals  int           // of resumes, in a row
@@ -152,7 +153,9 @@ func (k *checker) output(o *session.Output) {
 		k.early(now)
 		k.conn, k.dialedAt = o.Conn, now
 		k.leaveBy, k.notBefore, k.invalid = 0, 0, false
-		k.doubted = k.doubted || strings.Contains(o.URL, "compress=") // what comes cannot be read here
+		if k.blind = strings.Contains(o.URL, "compress="); k.blind {
+			k.doubted, k.refusals = true, 2 // for all that can be told
+		}
 		k.beatConn, k.authAt, k.connSeq = 0, 0, -1
 		k.window = k.window[:0]
 		k.c.report.Dials++
@@ -187,7 +190,7 @@ func (k *checker) output(o *session.Output) {
 		case session.StateReady:
 			k.readySince, k.everReady = now, true
 			_, k.resumable = k.c.Client.S.Snapshot()
-			k.over, k.doubted, k.resumes = false, false, 0
+			k.over, k.doubted, k.resumes = false, k.blind, 0
 			if o.Resumed {
 				k.refusals = 0
 			} else {
