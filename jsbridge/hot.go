@@ -58,6 +58,8 @@ func toMS(t time.Duration) float64 { return float64(t) / float64(time.Millisecon
 
 func address[T any](p *T) int32 { return int32(uintptr(unsafe.Pointer(p))) }
 
+//
+//lint:ignore U1000 JavaScript calls it
 //go:wasmexport recordAddress
 func recordAddress() int32 { return address(&record) }
 
@@ -177,6 +179,7 @@ func deadline(handle int32) float64 {
 // crash ends the program the way a bug would. Tests use it to see that the
 // session goes on in a new instance.
 //
+//lint:ignore U1000 JavaScript calls it
 //go:wasmexport crash
 func crash() { panic("crash was called") }
 
