@@ -58,7 +58,6 @@ func toMS(t time.Duration) float64 { return float64(t) / float64(time.Millisecon
 
 func address[T any](p *T) int32 { return int32(uintptr(unsafe.Pointer(p))) }
 
-//
 //lint:ignore U1000 JavaScript calls it
 //go:wasmexport recordAddress
 func recordAddress() int32 { return address(&record) }
