@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -36,7 +37,9 @@ type conn struct {
 	armed time.Duration
 	sends map[session.SendID]chan error
 	stats Stats
-	voice voiceStates
+	// reading tells that flush is called when what has been read is dealt with.
+	reading bool
+	voice   voiceStates
 
 	dispatcher
 	running sync.Once      // the dispatcher
@@ -159,7 +162,8 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	// Browsers follow no redirect here either. One could lead to a connection that
 	// is not encrypted, or round in circles.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	ws, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
+	var before atomic.Pointer[func()]
+	ws, resp, err := websocket.Dial(context.WithValue(ctx, beforeReading{}, &before), url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
@@ -184,7 +188,15 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 		}
 	})
 	if current {
-		err = c.read(sock, id)
+		// A connection of the pool that had been dialed for somebody else calls
+		// another's function; then the dispatcher is woken for every event.
+		var ahead atomic.Bool
+		flush := func() {
+			ahead.Store(true)
+			c.flush()
+		}
+		before.Store(&flush)
+		err = c.read(sock, id, &ahead)
 		c.with(func(now time.Duration) {
 			if c.sock == sock {
 				c.sock = nil
@@ -200,7 +212,7 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 func (c *conn) maxFrame() int { return wire.Limits{MaxMessage: c.opts.MaxReceive}.MaxFrame() }
 
 // read hands every message to the session until there are no more.
-func (c *conn) read(sock *socket, id session.Conn) error {
+func (c *conn) read(sock *socket, id session.Conn, ahead *atomic.Bool) error {
 	limit := c.maxFrame()
 	buf := make([]byte, 16<<10)
 	for {
@@ -226,7 +238,9 @@ func (c *conn) read(sock *socket, id session.Conn) error {
 		c.stats.Messages++
 		c.stats.BytesReceived += uint64(n)
 		c.s.Received(c.now(), id, buf[:n], kind == websocket.MessageBinary)
+		c.reading = ahead.Load()
 		c.carryOut()
+		c.reading = false
 		c.mu.Unlock()
 		if len(buf) > 1<<20 && n < len(buf)/8 {
 			buf = make([]byte, 16<<10) // after a READY of megabytes

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // readAhead is how much a socket reads at once. net/http and coder/websocket read
@@ -31,21 +32,32 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 		if err != nil {
 			return nil, err
 		}
-		return &aheadConn{Conn: conn}, nil
+		before, _ := ctx.Value(beforeReading{}).(*atomic.Pointer[func()])
+		return &aheadConn{Conn: conn, before: before}, nil
 	}
 	return t
 })
+
+// beforeReading is the key of what a context for dialing may hold: a function that
+// the socket calls whenever it is about to wait for the network.
+type beforeReading struct{}
 
 // aheadConn is a net.Conn that reads ahead. Like all of them, it is read by one
 // goroutine at a time.
 type aheadConn struct {
 	net.Conn
-	buf  []byte // made when there is something to read
-	rest []byte // of it, what has not been asked for
+	buf    []byte // made when there is something to read
+	rest   []byte // of it, what has not been asked for
+	before *atomic.Pointer[func()]
 }
 
 func (c *aheadConn) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
+		if c.before != nil {
+			if call := c.before.Load(); call != nil {
+				(*call)()
+			}
+		}
 		if len(p) >= readAhead {
 			return c.Conn.Read(p)
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"testing"
 )
 
@@ -43,5 +44,25 @@ func TestReadAhead(t *testing.T) {
 	}
 	if !bytes.Equal(got, sent) {
 		t.Fatalf("%d bytes were read of %d, or others", len(got), len(sent))
+	}
+}
+
+// Whoever asked is called before a socket waits for the network, and not while
+// there is something at hand.
+func TestBeforeReading(t *testing.T) {
+	ours, peer := net.Pipe()
+	calls := 0
+	call := func() { calls++ }
+	var before atomic.Pointer[func()]
+	conn := &aheadConn{Conn: ours, before: &before}
+	before.Store(&call)
+	go func() {
+		_, _ = peer.Write(make([]byte, 100))
+		_, _ = peer.Write(make([]byte, 1))
+	}()
+	for i, want := range []int{1, 1, 2} {
+		if n, err := conn.Read(make([]byte, 50)); err != nil || n == 0 || calls != want {
+			t.Fatalf("read %d: %d bytes, %v, %d calls, want %d", i, n, err, calls, want)
+		}
 	}
 }

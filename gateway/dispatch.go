@@ -123,9 +123,13 @@ type dispatcher struct {
 	dropped   int    // events and reports since the queue was full
 	slow      string // what observers were being told of meanwhile
 	wake      chan struct{}
+	unsaid    int    // events since wake was told
 	ended     bool   // the last item is in the queue
 	calling   string // what observers are being told of
 }
+
+// maxUnsaid is how many events may wait before the dispatcher is woken.
+const maxUnsaid = 64
 
 // maxReports bounds the reports that wait. No server that means well gets there.
 const maxReports = 4096
@@ -282,9 +286,31 @@ func (d *dispatcher) push(i item) {
 		d.reports++
 	}
 	d.queue = append(d.queue, i)
+	// Waking the dispatcher costs more than an event. While the reader has more at
+	// hand, and is not far ahead, it may sleep on.
+	if i.data != nil && d.conn.reading && d.unsaid < maxUnsaid {
+		d.unsaid++
+		return
+	}
+	d.tell()
+}
+
+// tell wakes the dispatcher, under d.mu.
+func (d *dispatcher) tell() {
+	d.unsaid = 0
 	select {
 	case d.wake <- struct{}{}:
 	default:
+	}
+}
+
+// flush wakes the dispatcher if it has something to do: the reader is about to
+// wait.
+func (d *dispatcher) flush() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.unsaid > 0 {
+		d.tell()
 	}
 }
 
