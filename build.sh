@@ -113,9 +113,13 @@ debian() {
 
 types() {
 	say "type checks"
-	web/node_modules/.bin/tsc --noEmit -p web
-	web/node_modules/.bin/tsc -p web/demo
-	web/node_modules/.bin/tsc -p web/test
+	rm -rf build/types
+	web/node_modules/.bin/tsc -p web --outDir build/types
+	echo '{ "type": "module" }' >build/types/package.json
+	local project
+	for project in web/demo web/test web/test/consumer; do
+		web/node_modules/.bin/tsc -p "$project"
+	done
 }
 
 cmd_lint() { # lint: gofmt, vet, staticcheck and the type checks

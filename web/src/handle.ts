@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The handle: what a web app holds of a connection.
 
 import { Connection, type Gap, type StateChange, type Stats } from "./connection.js";
