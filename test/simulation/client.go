@@ -205,6 +205,9 @@ func (c *Client) received(l *line, data []byte, binary bool) {
 				c.OnReceived(l, data, binary)
 			}
 		}
+		if c.w.Net.Overlap && !l.compressed && c.State() == session.StateResuming && isEvent(data, binary) {
+			c.with(func() { c.S.Received(c.w.now, l.conn, data, binary) })
+		}
 		if binary || !c.Glances || !c.glance(l.conn, data) {
 			c.S.Received(c.w.now, l.conn, data, binary)
 		}

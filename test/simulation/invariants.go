@@ -61,6 +61,7 @@ type checker struct {
 	beatAt     time.Duration // the last heartbeat, or Hello
 	interval   time.Duration
 	disturbed  bool          // the machine slept or its timers were throttled since beatAt
+	absent     bool          // it does
 	awayAt     time.Duration // when it last did
 	readySince time.Duration
 	everReady  bool          // since the client was made
@@ -398,7 +399,9 @@ func (k *checker) dials(now time.Duration) {
 func (k *checker) step() {
 	now := k.c.Now()
 	cl := k.c.Client
-	if cl.Asleep() || cl.Throttle > 0 {
+	was := k.absent
+	k.absent = cl.Asleep() || cl.Throttle > 0
+	if was || k.absent {
 		k.disturbed, k.awayAt = true, now
 	}
 	st := cl.State()

@@ -294,13 +294,7 @@ func (l *line) Send(data []byte, binary bool) {
 			data = data[:len(data)/2]
 		}
 	}
-	l.arrive(&l.down, func() {
-		again := l.w.Net.Overlap && !l.compressed && !l.clientEnd && l.client.State() == session.StateResuming && isEvent(data, binary)
-		l.client.received(l, data, binary)
-		if again {
-			l.client.received(l, data, binary)
-		}
-	})
+	l.arrive(&l.down, func() { l.client.received(l, data, binary) })
 }
 
 // isEvent reports whether a message is one of the events that are counted.
