@@ -54,6 +54,7 @@ var control = map[string]func(arguments) any{
 		return with(a, func(c *core) any { c.s.Close(ms(a.float(1)), a.bool(2)); return nil })
 	},
 	"snapshot": snapshot,
+	"lost":     lost,
 	"stats":    stats,
 	"release":  release,
 	"inspect":  inspect,
@@ -80,6 +81,13 @@ func open(a arguments) any {
 	}
 	if id := cfg.string("sessionId"); id != "" {
 		config.Restore = &session.Snapshot{ID: id, Seq: int64(cfg.float("seq")), ResumeURL: cfg.string("resumeUrl"), Standing: cfg.string("standing")}
+	}
+	if l := (object{cfg.get("lost")}); l.string("code") != "" {
+		cause := &session.Error{Code: session.ErrorCode(l.string("code")), Message: l.string("message"), CloseCode: session.CloseCode(l.int("closeCode"))}
+		config.Lost = &session.Loss{
+			Gap:      session.Gap{Reason: cause, LastSeq: int64(l.float("lastSeq")), DisconnectedAt: ms(l.float("disconnectedAt")), SessionLost: true},
+			Standing: l.string("standing"),
+		}
 	}
 	for _, t := range splitWords(cfg.string("transports")) {
 		transport, ok := wire.ParseTransport(t)
@@ -142,6 +150,20 @@ func snapshot(a arguments) any {
 	})
 }
 
+// lost(handle) returns what is to be reported yet of a session that is gone, as
+// {code, message, closeCode, fatal, lastSeq, disconnectedAt, standing}, or null.
+func lost(a arguments) any {
+	return with(a, func(c *core) any {
+		l, ok := c.s.Lost()
+		if !ok {
+			return safejs.Null()
+		}
+		o := errorObject(l.Gap.Reason)
+		o["lastSeq"], o["disconnectedAt"], o["standing"] = float64(l.Gap.LastSeq), toMS(l.Gap.DisconnectedAt), l.Standing
+		return o
+	})
+}
+
 // stats(handle) returns the session's part of the statistics.
 func stats(a arguments) any {
 	return with(a, func(c *core) any {
@@ -196,6 +218,10 @@ func failure(err error) any {
 	if !ok {
 		e = &session.Error{Code: "internal", Message: err.Error()}
 	}
+	return errorObject(e)
+}
+
+func errorObject(e *session.Error) map[string]any {
 	return map[string]any{"code": string(e.Code), "message": e.Message, "closeCode": int(e.CloseCode), "fatal": e.Fatal}
 }
 

@@ -521,6 +521,77 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// A program that ends suddenly while there is no session, or one that cannot be
+// resumed, leaves the gap to the next, and what a new session is to be told.
+func TestLossOutlivesItsSession(t *testing.T) {
+	nameless := strings.Replace(readyMsg, `"session_id":"abc",`, "", 1)
+	for name, live := range map[string]struct {
+		end     func(*rig)
+		lastSeq int64
+		code    CloseCode
+	}{
+		"between two sessions":       {func(r *rig) { r.closed(CloseSessionInvalid).redial() }, 41, CloseSessionInvalid},
+		"in a session without id":    {func(r *rig) { r.closed(CloseSessionInvalid).redial().recv(nameless, event("B", 5)) }, 5, 0},
+		"after one without an id":    {func(r *rig) { r.closed(CloseSessionInvalid).redial().recv(nameless).closed(CloseAbnormal) }, 0, CloseAbnormal},
+		"after a failure on the way": {func(r *rig) { r.closed(CloseNotIdentified).redial().closed(CloseAbnormal).redial() }, 41, CloseNotIdentified},
+	} {
+		r := newRig(t).ready().recv(event("A", 41))
+		if _, lost := r.s.Lost(); lost {
+			t.Fatalf("%s: a loss in a session that can be resumed", name)
+		}
+		if _, err := send(t, r, 3, `{"status":"dnd"}`); err != nil {
+			t.Fatal(err)
+		}
+		live.end(r)
+		for process := range 3 {
+			l, ok := r.s.Lost()
+			if !ok {
+				t.Fatalf("%s: nothing is left for process %d", name, process)
+			}
+			now := r.now
+			r = newRig(t, func(c *Config) { c.Lost = &l })
+			r.now = now
+			r.start().opened().recv(hello)
+		}
+		r.out = nil
+		r.recv(readyMsg)
+		out := r.out
+		g := r.take(OutputGap)
+		if len(g) != 1 || g[0].Gap.LastSeq != live.lastSeq || g[0].Gap.Reason.CloseCode != live.code || g[0].Gap.DisconnectedAt > r.now || g[0].Gap.ReconnectedAt != r.now {
+			t.Fatalf("%s: gaps %+v", name, g)
+		}
+		if r.out = out; !strings.Contains(strings.Join(r.writes(), " "), `{"op":3,"d":{"status":"dnd"}}`) {
+			t.Fatalf("%s: the new session was not told what stands", name)
+		}
+		if l, lost := r.s.Lost(); lost {
+			t.Fatalf("%s: %+v is left once it was reported", name, l)
+		}
+	}
+}
+
+// The program may end when a session has begun and the gap has not been taken yet:
+// then that is left along with the session, and reported when it is resumed.
+func TestLossIsLeftUntilItIsTaken(t *testing.T) {
+	r := newRig(t).ready().recv(event("A", 41)).closed(CloseSessionInvalid).redial()
+	r.s.Received(r.now, r.conn, []byte(readyMsg), false)
+	for o := r.s.Next(); o.Kind != OutputSession; o = r.s.Next() {
+	}
+	snap, live := r.s.Snapshot()
+	l, lost := r.s.Lost()
+	if !live || !lost {
+		t.Fatalf("left are a session: %v, and a gap: %v", live, lost)
+	}
+	r = newRig(t, func(c *Config) { c.Restore, c.Lost = &snap, &l }).start().opened().recv(hello)
+	r.out = nil
+	r.recv(`{"op":0,"t":"RESUMED","s":1,"d":{}}`)
+	if g := r.take(OutputGap); len(g) != 1 || g[0].Gap.LastSeq != 41 {
+		t.Fatalf("gaps %+v", g)
+	}
+	if _, lost := r.s.Lost(); lost {
+		t.Fatal("the gap is left once it was reported")
+	}
+}
+
 func (r *rig) expectWritesContain(part string) {
 	r.t.Helper()
 	if w := strings.Join(r.writes(), " "); !strings.Contains(w, part) {

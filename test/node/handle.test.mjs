@@ -53,6 +53,36 @@ async function rejects(promise, code, type = GatewayError) {
   return error;
 }
 
+test("a gap that is still to come outlives its core", () => {
+  const c = new Connection(1, { url: "ws://g.example", identify: "", session: null });
+  const opened = [];
+  const host = { kind: "worker", post: (command) => command.type === "open" && opened.push(command), terminate() {} };
+  const lost = { reason: { code: "invalid_session", message: "gone" }, lastSeq: 7, disconnectedAt: 1, standing: "[]" };
+  const interrupted = () => {
+    c.interrupt({ code: "core_crashed", message: "the Worker was ended" });
+    c.open(host);
+    return opened.at(-1);
+  };
+  c.open(host);
+  assert.equal(opened[0].lost, null);
+  // Between two sessions.
+  c.report({ type: "session", session: null });
+  c.report({ type: "lost", lost });
+  c.report({ type: "state", state: "identifying" });
+  assert.deepEqual(interrupted().lost, lost);
+  // In a session that nobody can resume: it is lost at this moment, and with what came last.
+  c.report({ type: "state", state: "ready" });
+  c.report({ type: "latency", latency: 1, seq: 9 });
+  const left = interrupted().lost;
+  assert.equal(left.lastSeq, 9);
+  assert.ok(left.disconnectedAt > lost.disconnectedAt);
+  // The gap has been reported, and there is a session.
+  c.report({ type: "session", session: { id: "s", seq: 1, resumeUrl: "", standing: "" } });
+  c.report({ type: "lost", lost: null });
+  const { config, lost: none } = interrupted();
+  assert.deepEqual([config.session.id, none], ["s", null]);
+});
+
 /** Lets what is due happen, while timers are mocked. */
 const settle = async () => {
   for (let i = 0; i < 20; i++) await Promise.resolve();

@@ -2,7 +2,7 @@
 
 import { describe, fail, GatewayError, type ErrorInfo } from "./errors.js";
 import { Observers, type EventInfo } from "./observers.js";
-import type { Command, CoreConfig, CoreStats, Host, Report, Session, State, StateReport } from "./protocol.js";
+import type { Command, CoreConfig, CoreStats, Host, Loss, Report, Session, State, StateReport } from "./protocol.js";
 
 /** A change of a connection's state. */
 export interface StateChange {
@@ -96,6 +96,7 @@ export class Connection {
   dropped = 0;
   #log: Logger | undefined;
   #session: Session | null;
+  #lost: Loss | null = null;
   #seq = -1;
   #host: Host | undefined; // undefined while there is none
   #closing: boolean | undefined;
@@ -133,13 +134,17 @@ export class Connection {
    */
   open(host: Host): void {
     this.#host = host;
-    host.post({ type: "open", id: this.id, config: { ...this.config, session: this.session }, observe: this.events.names() });
+    host.post({ type: "open", id: this.id, config: { ...this.config, session: this.session }, lost: this.#lost, observe: this.events.names() });
     if (this.#closing !== undefined) this.close(this.#closing);
   }
 
   /** The host is gone. */
   interrupt(error: ErrorInfo): void {
     this.#host = undefined;
+    if (this.state === "ready" && !this.#session && this.#lost) {
+      // A session that nobody can resume goes only now.
+      this.#lost = { ...this.#lost, lastSeq: Math.max(this.#lost.lastSeq, this.#seq), disconnectedAt: Date.now() };
+    }
     for (const req of [...this.#pending.keys()]) this.#settle(req, { code: "disconnected", message: "the core was restarted before the matter was settled" }, undefined);
     this.report({ type: "error", error });
     this.report({ type: "state", state: "backoff", error });
@@ -170,6 +175,9 @@ export class Connection {
         this.#session = r.session;
         this.#seq = r.session?.seq ?? -1;
         this.lifecycle.call("session", r.session);
+        break;
+      case "lost":
+        this.#lost = r.lost;
         break;
       case "latency":
         this.latency = r.latency;

@@ -3,7 +3,7 @@
 // touches no DOM.
 
 import { describe, type ErrorInfo } from "./errors.js";
-import type { Command, CoreConfig, GapInfo, Host, Session, State, Sink, StateReport, WasmSource } from "./protocol.js";
+import type { Command, CoreConfig, GapInfo, Host, Loss, Session, State, Sink, StateReport, WasmSource } from "./protocol.js";
 import { compile, start, type Control, type Exports, type Failure } from "./wasm.js";
 
 // The kinds of output, as in gateway/session/output.go, and jsbridge's own.
@@ -66,6 +66,8 @@ interface Slot {
   /** The requests whose sends are not settled, by the session's number. */
   sends: Map<number, number>;
   session: Session | null;
+  /** What is left of the session before, for another instance. */
+  lost: Loss | null;
   state: State;
   /** What the driver counts; the rest is the session's. */
   messages: number;
@@ -210,7 +212,7 @@ export class Core implements Host {
   }
 
   #command(c: Command): void {
-    if (c.type === "open") return this.#open(c.id, c.config, c.observe);
+    if (c.type === "open") return this.#open(c.id, c.config, c.lost, c.observe);
     if (c.type === "wake") {
       this.#noticeSleep();
       for (const slot of [...this.#slots.values()]) {
@@ -264,7 +266,7 @@ export class Core implements Host {
     this.#sink.report(slot.id, { type: "stats", req, stats: { ...stats, messages, bytesReceived, bytesSent, crashes: this.#crashed } });
   }
 
-  #open(id: number, config: CoreConfig, observe: string[]): void {
+  #open(id: number, config: CoreConfig, lost: Loss | null, observe: string[]): void {
     const slot: Slot = {
       id,
       handle: 0,
@@ -279,6 +281,7 @@ export class Core implements Host {
       names: [],
       sends: new Map(),
       session: config.session,
+      lost,
       state: "idle",
       messages: 0,
       bytesReceived: 0,
@@ -292,8 +295,7 @@ export class Core implements Host {
 
   /** Makes the session of a slot in the present instance and starts it. */
   #begin(slot: Slot): void {
-    const { session, ...config } = slot.config;
-    const last = slot.session ?? session;
+    const { config, session: last, lost } = slot;
     const seed = crypto.getRandomValues(new Uint32Array(2));
     const handle = this.#go.open({
       ...config,
@@ -302,6 +304,7 @@ export class Core implements Host {
       seq: last?.seq ?? -1,
       resumeUrl: last?.resumeUrl ?? "",
       standing: last?.standing ?? "",
+      lost: lost && { ...lost.reason, lastSeq: lost.lastSeq, disconnectedAt: Math.min(0, lost.disconnectedAt - Date.now()) + this.#clock(), standing: lost.standing },
     });
     if (typeof handle !== "number") {
       this.#end(slot, { ...tidy(handle), fatal: true });
@@ -464,6 +467,7 @@ export class Core implements Host {
         const gap = JSON.parse(this.#text(at, size)) as GapInfo;
         gap.disconnectedAt = this.#epoch(gap.disconnectedAt);
         gap.reconnectedAt = this.#epoch(gap.reconnectedAt);
+        this.#noteLost(slot);
         this.#sink.report(slot.id, { type: "gap", gap });
         break;
       }
@@ -478,6 +482,7 @@ export class Core implements Host {
       }
       case SESSION:
         slot.session = this.#go.snapshot(slot.handle);
+        this.#noteLost(slot);
         this.#sink.report(slot.id, { type: "session", session: slot.session });
         break;
       case ACK:
@@ -492,6 +497,14 @@ export class Core implements Host {
    */
   #seq(slot: Slot): number {
     return new DataView(this.#wasm.mem.buffer).getFloat64(slot.seqAt, true);
+  }
+
+  /** Notes what another instance would have to report of a session that is gone. */
+  #noteLost(slot: Slot): void {
+    const l = this.#go.lost(slot.handle);
+    if (!l && !slot.lost) return;
+    slot.lost = l && { reason: tidy(l), lastSeq: l.lastSeq, disconnectedAt: this.#epoch(l.disconnectedAt), standing: l.standing };
+    this.#sink.report(slot.id, { type: "lost", lost: slot.lost });
   }
 
   #forget(slot: Slot): void {
@@ -624,6 +637,9 @@ export class Core implements Host {
           else this.#poison = { id: slot.id, seq };
         }
         slot.session = { ...slot.session, seq };
+      } else if (slot.state === "ready" && slot.lost) {
+        // A session that nobody can resume goes only now.
+        slot.lost = { ...slot.lost, lastSeq: this.#seq(slot), disconnectedAt: Date.now() };
       }
       if (fatal) {
         this.#end(slot, error);

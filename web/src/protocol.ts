@@ -33,6 +33,18 @@ export interface Session {
   standing: string;
 }
 
+/**
+ * What is left of a session that is gone, while there is no other in its place:
+ * the gap that the next one will report, and what it will be told again.
+ */
+export interface Loss {
+  reason: ErrorInfo;
+  lastSeq: number;
+  /** In milliseconds since the Unix epoch. */
+  disconnectedAt: number;
+  standing: string;
+}
+
 /** The states of a connection. */
 export type State =
   | "idle"
@@ -47,7 +59,7 @@ export type State =
 
 /** From the page to the core. `id` is a handle, numbered by the page. */
 export type Command =
-  | { type: "open"; id: number; config: CoreConfig; observe: string[] }
+  | { type: "open"; id: number; config: CoreConfig; lost: Loss | null; observe: string[] }
   | { type: "observe"; id: number; name: string }
   | { type: "unobserve"; id: number; name: string }
   | { type: "send"; id: number; req: number; op: number; payload: string }
@@ -70,6 +82,8 @@ export type Report =
   | { type: "error"; error: ErrorInfo }
   | { type: "gap"; gap: GapInfo }
   | { type: "session"; session: Session | null }
+  /** What another core would need to report the gap that is still to come, if there is one. */
+  | { type: "lost"; lost: Loss | null }
   | { type: "latency"; latency: number; seq: number }
   /** Of no handle: reported under the number 0. */
   | ({ type: "inspection" } & Inspection)

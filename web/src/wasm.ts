@@ -2,7 +2,7 @@
 
 import { makeGo } from "wasm_exec";
 import { describe, fail } from "./errors.js";
-import type { Session, SessionStats, WasmSource } from "./protocol.js";
+import type { Loss, Session, SessionStats, WasmSource } from "./protocol.js";
 
 /** The functions of jsbridge/hot.go. */
 export interface Exports {
@@ -40,6 +40,7 @@ export interface Control {
   cancel(handle: number, id: number): boolean;
   close(handle: number, now: number, keep: boolean): void;
   snapshot(handle: number): Session | null;
+  lost(handle: number): (Failure & Omit<Loss, "reason">) | null;
   stats(handle: number): SessionStats;
   release(handle: number): void;
   inspect(): { heap: number; cores: number };
