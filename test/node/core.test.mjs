@@ -36,10 +36,12 @@ function random(seed) {
 const SECOND = 1000;
 const MINUTE = 60_000;
 const EPOCH = Date.UTC(2026, 0, 1);
+const BEGIN = 1_000_000; // of every world, after EPOCH
 
 /** What core.ts takes from the global object, made up. */
 class World {
-  now = 1_000_000; // of performance.now()
+  now = BEGIN;
+  origin = 0; // what performance.now() counts from
   slept = 0; // what only the wall clock has seen
   throttle = 0; // timers of a hidden page fire at multiples of this only
   trace = [];
@@ -60,7 +62,7 @@ class World {
     return -Math.log(1 - this.random()) * mean;
   }
   log(text) {
-    this.trace.push(`${((this.now - 1_000_000) / SECOND).toFixed(3).padStart(12)}  ${text}`);
+    this.trace.push(`${((this.now - BEGIN) / SECOND).toFixed(3).padStart(12)}  ${text}`);
   }
 
   after(ms, run, timer = false) {
@@ -271,6 +273,7 @@ class Handle {
   sessions = 0;
   gaps = 0;
   session = null;
+  lost = null;
   got = new Map();
   pending = new Set();
   last = 0;
@@ -285,9 +288,19 @@ class Handle {
     this.core.post({
       type: "open",
       id,
-      config: { url: "ws://main.test/", identify: `{"token":"t","who":${id}}`, version: 9, transports: "json", maxMessageSize: 15360, maxReceiveSize: 1 << 26, queueSize: 20, attempts: -1, session: null },
+      config: { url: "ws://main.test/", identify: `{"token":"t","who":${id}}`, version: 9, transports: "json", maxMessageSize: 15360, maxReceiveSize: 1 << 26, queueSize: 20, attempts: -1, session: this.session },
+      lost: this.lost,
       observe: ["N", "READY"],
     });
+  }
+
+  /** The core is gone, and another is to go on, as far as connection.ts sees it. */
+  interrupt() {
+    const seq = this.core.seq(this.id);
+    if (this.session) this.session = { ...this.session, seq };
+    else if (this.state === "ready") this.lost = { ...this.lost, lastSeq: seq, disconnectedAt: Date.now() };
+    this.state = "backoff";
+    this.pending.clear();
   }
 
   event(name, d) {
@@ -317,7 +330,10 @@ class Handle {
       case "gap":
         assert.ok(!this.closed, "a gap after the end");
         this.gaps++;
-        assert.ok(r.gap.sessionLost && r.gap.disconnectedAt <= r.gap.reconnectedAt);
+        assert.ok(r.gap.sessionLost && EPOCH + BEGIN < r.gap.disconnectedAt && r.gap.disconnectedAt <= r.gap.reconnectedAt, `a gap from ${r.gap.disconnectedAt} to ${r.gap.reconnectedAt}`);
+        break;
+      case "lost":
+        this.lost = r.lost;
         break;
       case "session":
         this.session = r.session;
@@ -344,7 +360,7 @@ async function live(seed) {
   const faults = {};
   const real = {};
   const fake = {
-    performance: { now: () => world.now },
+    performance: { now: () => world.now - world.origin },
     setTimeout: (run, ms) => world.after(ms, run, true),
     clearTimeout: (id) => id !== undefined && world.cancel(id),
     crypto: {
@@ -367,7 +383,8 @@ async function live(seed) {
     const handles = new Map();
     let inspection;
     let booting = false;
-    const core = new Core({
+    let killing;
+    const sink = {
       report(id, r) {
         if (typeof r === "string") {
           const m = JSON.parse(r);
@@ -381,8 +398,21 @@ async function live(seed) {
       event(id, name, text, from, to) {
         handles.get(id).event(name, JSON.parse(text.slice(from, to)));
       },
-    });
+    };
+    let core = new Core(sink);
     await core.load(wasm);
+    // What happens to a Worker: all of it is gone, and the next has another clock.
+    const kill = async () => {
+      for (const h of handles.values()) h.interrupt();
+      core.terminate();
+      world.origin = world.now - world.below(10) * SECOND;
+      core = new Core(sink);
+      await core.load(wasm);
+      for (const h of handles.values()) {
+        h.core = core;
+        h.open();
+      }
+    };
     const inspect = () => {
       inspection = undefined;
       core.post({ type: "inspect" });
@@ -408,6 +438,8 @@ async function live(seed) {
 
     let calm = false;
     const settle = async () => {
+      await killing;
+      killing = undefined;
       if (booting) {
         booting = false;
         // Instantiating is no timer: it takes as many turns as it takes.
@@ -443,6 +475,7 @@ async function live(seed) {
         ["timers held back", () => ((world.throttle = MINUTE), world.after(world.soon(5 * MINUTE), () => (world.throttle = 0)))],
         ["sleep", () => { world.slept += world.soon(3 * 60 * MINUTE); server.all((s) => s.freeze()); if (world.below(2)) core.post({ type: "wake" }); }],
         ["wake", () => core.post({ type: "wake" })],
+        ["kill", () => (killing = kill())],
         ["crash", () => world.now - crashed > 2 * MINUTE && ((crashed = world.now), core.post({ type: "crash" }))],
       ]);
       world.log(`fault: ${name}`);
@@ -499,7 +532,7 @@ async function live(seed) {
     assert.equal(after.slots, 0);
     assert.equal(after.cores, 0);
     assert.ok(after.values <= before.values, `Go holds ${after.values} values, ${before.values} at first`);
-    return { trace: world.trace, faults, elapsed: world.now + world.slept - 1_000_000 };
+    return { trace: world.trace, faults, elapsed: world.now + world.slept - BEGIN };
   } catch (thrown) {
     thrown.message = `seed ${seed}: ${thrown.message}\n${world.trace.slice(-40).join("\n")}`;
     throw thrown;
