@@ -76,6 +76,9 @@ for (const host of ["worker", "main"]) {
       assert.equal(r.mute, true);
       assert.ok(r.last > 0);
       assert.equal(r.stats.events.READY, 1);
+      assert.ok(r.stats.dials === 1 && r.stats.resumes === 0 && r.stats.gaps === 0 && r.stats.crashes === 0 && r.stats.dropped === 0 && r.stats.queued === 0, JSON.stringify(r.stats));
+      assert.ok(r.stats.messages > 5 && r.stats.bytesSent > 300 && r.stats.bytesReceived > 1000 && r.stats.bytesDecoded > r.stats.bytesReceived, JSON.stringify(r.stats));
+      assert.ok(r.stats.latency.last > 0 && r.stats.latency.p99 >= r.stats.latency.mean, JSON.stringify(r.stats));
       assert.ok(r.session.id && r.session.seq > 1);
       assert.equal(r.end, "closed");
       assert.equal(r.done, null);

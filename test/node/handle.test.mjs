@@ -83,6 +83,40 @@ test("a gap that is still to come outlives its core", () => {
   assert.deepEqual([config.session.id, none], ["s", null]);
 });
 
+test("a logger is told how the connection fares, and its faults harm nobody", () => {
+  const told = [];
+  const level = (name) => (message, details) => told.push([name, message, details]);
+  const log = { debug: level("debug"), info: level("info"), warn: level("warn"), error: level("error") };
+  const c = new Connection(1, { url: "ws://g.example", identify: "token-of-alice", session: null }, log);
+  const cause = { code: "connection_closed", message: "closed with 4000", closeCode: 4000 };
+  c.report({ type: "state", state: "dialing" });
+  c.report({ type: "state", state: "ready", resumed: true });
+  c.report(JSON.stringify({ op: 0, s: 1, t: "MESSAGE_CREATE", d: { content: "a payload" } }));
+  c.report({ type: "state", state: "backoff", retryAt: Date.now() - 1, error: cause });
+  c.report({ type: "gap", gap: { reason: cause, lastSeq: 7, disconnectedAt: 1000, reconnectedAt: 3500, sessionLost: true } });
+  c.report({ type: "error", error: cause });
+  log.info = () => {
+    throw new Error("no room");
+  };
+  const errors = [];
+  c.lifecycle.add("error", (e) => errors.push(e));
+  c.report({ type: "state", state: "ready" });
+  c.report({ type: "state", state: "ready" });
+  c.report({ type: "state", state: "closed", error: { ...cause, fatal: true } });
+  const about = { code: "connection_closed", error: "closed with 4000", closeCode: 4000 };
+  assert.deepEqual(told, [
+    ["debug", "gateway state", { state: "dialing" }],
+    ["info", "gateway ready", { resumed: true }],
+    ["warn", "gateway disconnected", { ...about, retryInMs: 0 }],
+    ["warn", "gateway events missed", { ...about, lastSeq: 7, missedMs: 2500 }],
+    ["warn", "gateway error", about],
+  ]);
+  assert.deepEqual(
+    errors.map((e) => [e.code, /logger/.test(e.message)]),
+    [["observer_threw", true]],
+  );
+});
+
 /** Lets what is due happen, while timers are mocked. */
 const settle = async () => {
   for (let i = 0; i < 20; i++) await Promise.resolve();
