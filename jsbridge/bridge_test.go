@@ -100,11 +100,20 @@ func TestHotPath(t *testing.T) {
 	if find(h).seq != 6 {
 		t.Fatalf("seq in memory is %v", find(h).seq)
 	}
+	payload := fmt.Sprintf(`{"content":%q}`, strings.Repeat("x", 300))
 	if out := outputs(h, received(h, 1, put(message("WANTED", 7)), 0, 1004)); len(out) != 1 || out[0] != "4 "+message("WANTED", 7) {
 		t.Fatalf("received: %q", out)
 	}
 	if record.frame != 1 {
 		t.Fatal("the message is the frame, and JavaScript should be told so")
+	}
+	if text := data(); record.more != 0 || text[record.head:len(text)-int(record.tail)] != payload || record.kind != r>>3 {
+		t.Fatalf("the record is %+v", record)
+	}
+	// Where JavaScript could not count the bytes, it is not told where the payload lies.
+	outputs(h, received(h, 1, put(`{"x":"é","op":0,"t":"WANTED","d":`+payload+`,"s":8}`), 0, 1004))
+	if record.kind != 0 {
+		t.Fatalf("the record is %+v", record)
 	}
 	outputs(h, received(h, 1, put(`{"op":1}`), 0, 1005))
 	if _, ok := call(t, "snapshot", int(h)).(map[string]any); !ok {

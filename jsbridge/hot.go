@@ -3,6 +3,7 @@
 package jsbridge
 
 import (
+	"encoding/binary"
 	"strconv"
 	"time"
 	"unsafe"
@@ -15,17 +16,20 @@ import (
 var input []byte
 
 // record is where an output is read from by JavaScript. Its layout is known to
-// record.ts.
+// core.ts.
 var record struct {
 	conn   int32   // the connection
 	code   int32   // a close code
 	id     int32   // a send
 	binary int32   // whether data is to be sent as binary
 	frame  int32   // whether the message is the very frame that was received
-	more   int32   // whether there may be another output: ask next
+	more   int32   // whether there may be another output, or the deadline is earlier: ask next
 	data   int32   // where data begins
 	size   int32   // and its length in bytes
 	number float64 // a time in ms, for what has one
+	kind   int32   // the ID of an event's kind, if it is known where the payload lies, else 0
+	head   int32   // characters of the message before the payload
+	tail   int32   // and behind it
 }
 
 // core is one handle's session as seen from here.
@@ -190,7 +194,7 @@ const outputNone = 64
 func (c *core) put(o *session.Output) int32 {
 	c.seq = float64(c.s.Seq())
 	if o == nil {
-		if at, _ := c.s.Deadline(); at < c.deadline {
+		if c.hurried() {
 			record.more = 0
 			return outputNone
 		}
@@ -203,6 +207,9 @@ func (c *core) put(o *session.Output) int32 {
 	switch o.Kind {
 	case session.OutputDispatch:
 		data, r.frame = c.message(o)
+		if c.s.Idle() && !c.hurried() {
+			r.more = 0
+		}
 	case session.OutputWrite:
 		r.binary = flag(o.Binary)
 	case session.OutputClose:
@@ -233,11 +240,21 @@ func (c *core) put(o *session.Output) int32 {
 	return int32(o.Kind)
 }
 
-// message returns the JSON text of an event's whole message. frame tells that
-// it is the received frame as it came.
+// hurried reports whether the deadline is earlier than JavaScript knows.
+func (c *core) hurried() bool {
+	at, _ := c.s.Deadline()
+	return at < c.deadline
+}
+
+// message returns the JSON text of an event's whole message and notes where in it
+// the payload lies. frame tells that it is the received frame as it came.
 func (c *core) message(o *session.Output) (text []byte, frame int32) {
-	if o.Message != nil {
-		return o.Message, flag(unsafe.SliceData(o.Message) == unsafe.SliceData(input))
+	if m := o.Message; m != nil {
+		record.kind = 0
+		if len(o.Data) > 0 {
+			c.lies(o.Event, m, int(address(unsafe.SliceData(o.Data))-address(unsafe.SliceData(m))), len(o.Data))
+		}
+		return m, flag(unsafe.SliceData(m) == unsafe.SliceData(input))
 	}
 	c.text = append(c.text[:0], `{"op":0,"t":`...)
 	c.text = wire.AppendString(c.text, o.Event.Name)
@@ -246,9 +263,38 @@ func (c *core) message(o *session.Output) (text []byte, frame int32) {
 		c.text = strconv.AppendInt(c.text, o.Seq, 10)
 	}
 	c.text = append(c.text, `,"d":`...)
+	head := len(c.text)
 	c.text = append(c.text, o.Data...)
 	c.text = append(c.text, '}')
+	c.lies(o.Event, c.text, head, len(o.Data))
 	return c.text, 0
+}
+
+// lies notes that the payload of a message has size bytes from head on. JavaScript
+// counts in UTF-16 units, which are bytes where there is nothing but ASCII.
+func (c *core) lies(kind *session.Kind, message []byte, head, size int) {
+	before, after := message[:head], message[head+size:]
+	record.kind = 0
+	if ascii(before) && ascii(after) {
+		record.kind, record.head, record.tail = int32(kind.ID), int32(len(before)), int32(len(after))
+	}
+}
+
+// ascii reports whether b is ASCII, which the ends of messages always are: it
+// takes them in words.
+func ascii(b []byte) bool {
+	for len(b) >= 8 {
+		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 func flag(b bool) int32 {

@@ -6,6 +6,10 @@ import (
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
+// Idle reports whether Next would find nothing: no output is ready, and no message
+// of the last frame is left to look at.
+func (s *Session) Idle() bool { return s.head == len(s.out) && (s.dec == nil || !s.dec.Pending()) }
+
 // message acts on one message of the server.
 func (s *Session) message(msg []byte) {
 	now := s.heardAt

@@ -168,6 +168,10 @@ func (d *Decoder) Next() ([]byte, error) {
 	return msg, d.err
 }
 
+// Pending reports whether Next has something to look at: if not, it takes another
+// frame for another message.
+func (d *Decoder) Pending() bool { return len(d.in) > 0 || d.more || d.look != lookNot }
+
 // frame returns the message that is the frame.
 func (d *Decoder) frame() ([]byte, error) {
 	msg := d.in

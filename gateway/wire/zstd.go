@@ -100,8 +100,8 @@ func (z *zstdReader) collect(in []byte, i int) int {
 
 // read decodes from in[i:] into o until something is to be told.
 func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
-	blocks := 0
-	fresh := o.pos == o.start // nothing is pending
+	blocks, last := 0, 0    // how many there were, and what the last one made
+	one := o.pos == o.start // nothing was pending, and the blocks look like one message
 	for {
 		if z.part == zstdSkip {
 			n := min(uint64(z.skip), uint64(len(in)-i))
@@ -113,9 +113,10 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 		}
 		if i = z.collect(in, i); z.have < z.want {
 			// The end of a block is the end of a message if nothing speaks
-			// against it: that it is one of several, or as large as blocks get,
-			// as those are which a long message is cut into.
-			if z.part == zstdBlockHeader && z.have == 0 && blocks == 1 && fresh && o.pos-o.start < zstdMaxBlock {
+			// against it: that others stand before it which are not as large as
+			// blocks get, as those are which a long message is cut into, or that
+			// it is so large itself.
+			if z.part == zstdBlockHeader && z.have == 0 && blocks > 0 && one && last < zstdMaxBlock {
 				return i, flushed, nil
 			}
 			return i, needInput, nil
@@ -165,12 +166,17 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			if o.over() {
 				return i, full, nil
 			}
+			if blocks > 0 && (last != zstdMaxBlock || o.buf[o.pos-1] == '}') {
+				one = false // one may have ended with the last block
+			}
 			o.in, o.at = len(in), i
+			before := z.size
 			if err := z.block(o, b); err != nil {
 				err.Offset += i - len(b) // right, if the block came in one piece
 				return i, 0, err
 			}
 			blocks++
+			last = int(z.size - before)
 			if size := o.pos - o.start; size > ratioFrom && size/maxRatio > o.fed {
 				return i, 0, &LimitError{"message is compressed beyond reason", maxRatio}
 			}

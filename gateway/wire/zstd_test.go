@@ -230,3 +230,45 @@ func TestXXH64(t *testing.T) {
 		}
 	}
 }
+
+// What fills its blocks is one message, unless one can have ended with a block.
+func TestZstdBlocks(t *testing.T) {
+	message := func(size int) string { return `{"d":"` + strings.Repeat("x", size-8) + `"}` }
+	for _, sizes := range [][]int{
+		{zstdMaxBlock - 1}, {zstdMaxBlock}, {zstdMaxBlock + 1}, {3*zstdMaxBlock + 5}, {4 * zstdMaxBlock},
+		{zstdMaxBlock, 100}, {2 * zstdMaxBlock, 100, zstdMaxBlock, 3 * zstdMaxBlock},
+		{100, 100}, {zstdMaxBlock + 1, 100}, {100, 2*zstdMaxBlock + 7, 100},
+	} {
+		var out bytes.Buffer
+		w, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := NewDecoder(JSON, Zstd, Limits{})
+		for range 2 { // the second frame has no header
+			out.Reset()
+			for _, size := range sizes {
+				_, _ = w.Write([]byte(message(size)))
+				if err := w.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.Write(bytes.Clone(out.Bytes()), true)
+			for i, size := range sizes {
+				msg, err := d.Next()
+				if err != nil || string(msg) != message(size) {
+					t.Fatalf("sizes %v: message %d has %d bytes, error %v", sizes, i, len(msg), err)
+				}
+				if i < len(sizes)-1 && !d.Pending() {
+					t.Errorf("sizes %v: nothing is pending behind message %d", sizes, i)
+				}
+			}
+			if msg, err := d.Next(); msg != nil || err != nil {
+				t.Fatalf("sizes %v: %d bytes more, error %v", sizes, len(msg), err)
+			}
+			if d.Pending() {
+				t.Errorf("sizes %v: something is pending at the end", sizes)
+			}
+		}
+	}
+}

@@ -326,62 +326,65 @@ for (const host of ["worker", "main"]) {
       slow.stop();
     });
 
-    it("survives malformed and extreme events, and keeps every digit", async () => {
-      const t = await loaded(host);
-      const r = await t.run(
-        async (url, http, token) => {
-          const control = (action) => fetch(`${http}/control`, { method: "POST", body: JSON.stringify(action) });
-          const raw = (text) => control({ action: "raw", text });
-          const errors = [];
-          const got = [];
-          const handle = await g.connect(url, { token, compress: "none", setup: (h) => h.observeErrors((e) => errors.push(e.code)) });
-          handle.observe("*", (d, e) => got.push([e.type, d]));
-          await raw('{"op":0,"t":"BROKEN","d":{"a":},"s":100}');
-          await raw('{"op":0,"t":"BIG","d":{"a":12345678901234567890,"b":"x:12345678901234567890","c":[-9007199254740993,9007199254740991]},"s":101}');
-          await raw('{"op":0,"t":"EXTRA","d":{"a":1},"x":{"s":5},"s":102}');
-          await raw('{"op":0,"t":"SPACES", "d": {"a": 1 } , "s" : 103 }');
-          await raw('{"t":"DISCORD","s":104,"op":0,"d":{"a":1}}');
-          await raw('{"op":0,"t":"ARRAY","d":[{"a":1}],"s":105}');
-          await raw('{"op":0,"t":"NULL","d":null,"s":106}');
-          await raw('{"op":0,"t":"NO_S","d":{"a":1}}');
-          await raw(`{"op":0,"t":"DEEP","d":${"[".repeat(3000)}${"]".repeat(3000)},"s":107}`);
-          await raw('{"op":0,"t":"PROTO","d":{"__proto__":{"polluted":1},"constructor":1},"s":108}');
-          await raw('{"op":0,"t":"ÜNÏCODE😀","d":{"a":"ü😀"},"s":109}');
-          await raw("{nonsense");
-          await raw(`{"op":0,"t":"LARGE","d":{"a":"${"ü".repeat(300000)}"},"s":110}`);
-          await raw('{"op":0,"t":"LAST","d":{},"s":111}');
-          await until("LAST", () => got.some(([t]) => t === "LAST"));
-          const state = handle.state;
-          const seq = handle.session.seq;
-          await handle.close();
-          return { got: got.map(([t, d]) => [t, t === "DEEP" ? Array.isArray(d) : t === "LARGE" ? d.a.length : JSON.stringify(d)]), errors, state, seq, polluted: {}.polluted };
-        },
-        documented.url,
-        documented.http,
-        documented.token,
-      );
-      assert.deepEqual(
-        r.got.filter(([t]) => !["READY_SUPPLEMENTAL", "SESSIONS_REPLACE", "PRESENCE_UPDATE"].includes(t)),
-        [
-          ["BIG", '{"a":"12345678901234567890","b":"x:12345678901234567890","c":["-9007199254740993",9007199254740991]}'],
-          ["EXTRA", '{"a":1}'],
-          ["SPACES", '{"a":1}'],
-          ["DISCORD", '{"a":1}'],
-          ["ARRAY", '[{"a":1}]'],
-          ["NULL", "null"],
-          ["NO_S", '{"a":1}'],
-          ["DEEP", true],
-          ["PROTO", '{"__proto__":{"polluted":1},"constructor":1}'],
-          ["ÜNÏCODE😀", '{"a":"ü😀"}'],
-          ["LARGE", 300000],
-          ["LAST", "{}"],
-        ],
-      );
-      assert.deepEqual(r.errors, ["malformed_message", "malformed_message"]);
-      assert.equal(r.state, "ready");
-      assert.equal(r.polluted, undefined);
-      await t.close();
-    });
+    for (const compress of ["none", "zlib-stream"]) {
+      it(`survives malformed and extreme events, and keeps every digit (${compress})`, async () => {
+        const t = await loaded(host);
+        const r = await t.run(
+          async (url, http, token, compress) => {
+            const control = (action) => fetch(`${http}/control`, { method: "POST", body: JSON.stringify(action) });
+            const raw = (text) => control({ action: "raw", text });
+            const errors = [];
+            const got = [];
+            const handle = await g.connect(url, { token, compress, setup: (h) => h.observeErrors((e) => errors.push(e.code)) });
+            handle.observe("*", (d, e) => got.push([e.type, d]));
+            await raw('{"op":0,"t":"BROKEN","d":{"a":},"s":100}');
+            await raw('{"op":0,"t":"BIG","d":{"a":12345678901234567890,"b":"x:12345678901234567890","c":[-9007199254740993,9007199254740991]},"s":101}');
+            await raw('{"op":0,"t":"EXTRA","d":{"a":1},"x":{"s":5},"s":102}');
+            await raw('{"op":0,"t":"SPACES", "d": {"a": 1 } , "s" : 103 }');
+            await raw('{"t":"DISCORD","s":104,"op":0,"d":{"a":1}}');
+            await raw('{"op":0,"t":"ARRAY","d":[{"a":1}],"s":105}');
+            await raw('{"op":0,"t":"NULL","d":null,"s":106}');
+            await raw('{"op":0,"t":"NO_S","d":{"a":1}}');
+            await raw(`{"op":0,"t":"DEEP","d":${"[".repeat(3000)}${"]".repeat(3000)},"s":107}`);
+            await raw('{"op":0,"t":"PROTO","d":{"__proto__":{"polluted":1},"constructor":1},"s":108}');
+            await raw('{"op":0,"t":"ÜNÏCODE😀","d":{"a":"ü😀"},"s":109}');
+            await raw("{nonsense");
+            await raw(`{"op":0,"t":"LARGE","d":{"a":"${"ü".repeat(300000)}"},"s":110}`);
+            await raw('{"op":0,"t":"LAST","d":{},"s":111}');
+            await until("LAST", () => got.some(([t]) => t === "LAST"));
+            const state = handle.state;
+            const seq = handle.session.seq;
+            await handle.close();
+            return { got: got.map(([t, d]) => [t, t === "DEEP" ? Array.isArray(d) : t === "LARGE" ? d.a.length : JSON.stringify(d)]), errors, state, seq, polluted: {}.polluted };
+          },
+          documented.url,
+          documented.http,
+          documented.token,
+          compress,
+        );
+        assert.deepEqual(
+          r.got.filter(([t]) => !["READY_SUPPLEMENTAL", "SESSIONS_REPLACE", "PRESENCE_UPDATE"].includes(t)),
+          [
+            ["BIG", '{"a":"12345678901234567890","b":"x:12345678901234567890","c":["-9007199254740993",9007199254740991]}'],
+            ["EXTRA", '{"a":1}'],
+            ["SPACES", '{"a":1}'],
+            ["DISCORD", '{"a":1}'],
+            ["ARRAY", '[{"a":1}]'],
+            ["NULL", "null"],
+            ["NO_S", '{"a":1}'],
+            ["DEEP", true],
+            ["PROTO", '{"__proto__":{"polluted":1},"constructor":1}'],
+            ["ÜNÏCODE😀", '{"a":"ü😀"}'],
+            ["LARGE", 300000],
+            ["LAST", "{}"],
+          ],
+        );
+        assert.deepEqual(r.errors, ["malformed_message", "malformed_message"]);
+        assert.equal(r.state, "ready");
+        assert.equal(r.polluted, undefined);
+        await t.close();
+      });
+    }
 
     it("says clearly what is wrong", async () => {
       const t = await loaded(host);

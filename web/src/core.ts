@@ -33,7 +33,10 @@ const CONN = 0,
   MORE = 5,
   DATA = 6,
   SIZE = 7,
-  NUMBER = 4; // as a 64-bit word
+  NUMBER = 4, // as a 64-bit word
+  KIND = 10,
+  HEAD = 11,
+  BEHIND = 12;
 
 const TAIL = 128; // tailAt of jsbridge/hot.go
 const BRACE = 123;
@@ -164,7 +167,7 @@ export class Core implements Host {
     const record = this.#wasm.recordAddress();
     this.#bytes = new Uint8Array(memory);
     this.#input = new Uint8Array(memory, address, this.#inputSize);
-    this.#words = new Int32Array(memory, record, 8);
+    this.#words = new Int32Array(memory, record, 13);
     this.#doubles = new Float64Array(memory, record, 5);
   }
 
@@ -352,7 +355,12 @@ export class Core implements Host {
     slot.bytesReceived += size;
     const kind = this.#wasm.received(slot.handle, conn, size, binary, this.#clock());
     this.#receiving = null;
-    if (kind !== 0) this.#pump(slot, kind, data);
+    if (kind === 0) return;
+    if (kind !== DISPATCH || this.#words[MORE] !== 0) return this.#pump(slot, kind, data); // MORE is undefined where memory has grown
+    slot.busy = true;
+    this.#dispatch(slot, data);
+    slot.busy = false;
+    if (slot.again) this.#pump(slot);
   }
 
   /**
@@ -384,7 +392,7 @@ export class Core implements Host {
     if (result === 0) return false;
     if (result === UNOBSERVED) return true;
     slot.busy = true;
-    if (result === EVENT || hasBigInt(text)) this.#sink.report(slot.id, exact(text));
+    if (result === EVENT || hasBigInt(text, 0, text.length)) this.#sink.report(slot.id, exact(text));
     else this.#sink.event(slot.id, slot.names[seen >> 3] ?? this.#name(slot, seen >> 3), text, head, result === PAYLOAD ? at : text.length - 1);
     slot.busy = false;
     if (slot.again) this.#pump(slot);
@@ -435,7 +443,7 @@ export class Core implements Host {
       size = w[SIZE]!;
     switch (kind) {
       case DISPATCH:
-        this.#sink.report(slot.id, exact(w[FRAME] && typeof frame === "string" ? frame : this.#text(at, size)));
+        this.#dispatch(slot, frame);
         break;
       case DIAL:
         this.#dial(slot, w[CONN]!, this.#text(at, size));
@@ -489,6 +497,18 @@ export class Core implements Host {
         this.#sink.report(slot.id, { type: "latency", latency: this.#doubles[NUMBER]!, seq: this.#seq(slot) });
         break;
     }
+  }
+
+  /** Hands over the event that the record tells of. */
+  #dispatch(slot: Slot, frame: string | ArrayBuffer | undefined): void {
+    const w = this.#words;
+    const at = w[DATA]!,
+      size = w[SIZE]!,
+      kind = w[KIND]!;
+    const text = w[FRAME] && typeof frame === "string" ? frame : this.#text(at, size);
+    if (hasBigInt(this.#bytes, at, at + size)) this.#sink.report(slot.id, exact(text));
+    else if (kind === 0) this.#sink.report(slot.id, text);
+    else this.#sink.event(slot.id, slot.names[kind] ?? this.#name(slot, kind), text, w[HEAD]!, text.length - w[BEHIND]!);
   }
 
   /**
@@ -669,33 +689,39 @@ export class Core implements Host {
 }
 
 /**
- * Whether a JSON text may hold an integer of 16 digits or more outside strings,
- * which JSON.parse would round: Go then makes it a string. Every such run of
- * digits covers an index that is 15 modulo 16, so no other one is looked at.
+ * Whether the JSON text from `start` to `end` may hold an integer of 16 digits or
+ * more outside strings, which JSON.parse would round: `exact` then makes it a
+ * string. Every such run of digits covers an index that is 15 modulo 16, so no other
+ * one is looked at. Where the text is at hand as bytes, those are faster to look at.
  */
-function hasBigInt(text: string): boolean {
-  for (let i = 15; i < text.length; i += 16) {
-    let c = text.charCodeAt(i);
+function hasBigInt(text: string | Uint8Array, start: number, end: number): boolean {
+  for (let i = start + 15; i < end; i += 16) {
+    let c = unit(text, i);
     if (c < 48 || c > 57) continue;
     let from = i;
-    do c = text.charCodeAt(--from);
+    do c = unit(text, --from);
     while (c >= 48 && c <= 57);
     if (c === 34) {
       // A string of digits: a snowflake, nearly always. A long one is passed over
       // at once, or looking at all of it again and again would take for ever.
       if (i - from > 64) {
-        do c = text.charCodeAt(++i);
+        do c = unit(text, ++i);
         while (c >= 48 && c <= 57);
-        i = (i | 15) - 16;
+        i = start + ((i - start) | 15) - 16;
       }
       continue;
     }
     let to = i;
-    do c = text.charCodeAt(++to);
+    do c = unit(text, ++to);
     while (c >= 48 && c <= 57);
     if (to - from > 16) return true;
   }
   return false;
+}
+
+/** A unit of a text, or a byte; not a digit where there is none. */
+function unit(text: string | Uint8Array, i: number): number {
+  return typeof text === "string" ? text.charCodeAt(i) : text[i]!;
 }
 
 /**
@@ -705,7 +731,7 @@ function hasBigInt(text: string): boolean {
  * of stack.
  */
 function exact(text: string): string {
-  if (!hasBigInt(text)) return text;
+  if (!hasBigInt(text, 0, text.length)) return text;
   const token = /"|-?\d[\d.eE+-]*/g;
   let out = "";
   let done = 0;
