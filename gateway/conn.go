@@ -241,7 +241,11 @@ func (c *conn) read(sock *socket, id session.Conn, ahead *atomic.Bool) error {
 		c.reading = ahead.Load()
 		c.carryOut()
 		c.reading = false
+		late := c.stats.Messages%maxUnsaidMessages == 0
 		c.mu.Unlock()
+		if late {
+			c.flush()
+		}
 		if len(buf) > 1<<20 && n < len(buf)/8 {
 			buf = make([]byte, 16<<10) // after a READY of megabytes
 		}

@@ -33,7 +33,7 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 			return nil, err
 		}
 		before, _ := ctx.Value(beforeReading{}).(*atomic.Pointer[func()])
-		return &aheadConn{Conn: conn, before: before}, nil
+		return newAheadConn(conn, before), nil
 	}
 	return t
 })
@@ -46,25 +46,36 @@ type beforeReading struct{}
 // goroutine at a time.
 type aheadConn struct {
 	net.Conn
+	direct directReader
 	buf    []byte // made when there is something to read
 	rest   []byte // of it, what has not been asked for
 	before *atomic.Pointer[func()]
 }
 
+func newAheadConn(conn net.Conn, before *atomic.Pointer[func()]) *aheadConn {
+	c := &aheadConn{Conn: conn, before: before}
+	c.direct.init(conn, c.wait)
+	return c
+}
+
+// wait is called when the socket is about to wait.
+func (c *aheadConn) wait() {
+	if c.before != nil {
+		if call := c.before.Load(); call != nil {
+			(*call)()
+		}
+	}
+}
+
 func (c *aheadConn) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
-		if c.before != nil {
-			if call := c.before.Load(); call != nil {
-				(*call)()
-			}
-		}
 		if len(p) >= readAhead {
-			return c.Conn.Read(p)
+			return c.read(p)
 		}
 		if c.buf == nil {
 			c.buf = make([]byte, readAhead)
 		}
-		n, err := c.Conn.Read(c.buf)
+		n, err := c.read(c.buf)
 		if n <= 0 {
 			return n, err
 		}
@@ -74,4 +85,13 @@ func (c *aheadConn) Read(p []byte) (int, error) {
 	n := copy(p, c.rest)
 	c.rest = c.rest[n:]
 	return n, nil
+}
+
+// read reads from the network.
+func (c *aheadConn) read(p []byte) (int, error) {
+	if c.direct.raw != nil {
+		return c.direct.read(p)
+	}
+	c.wait() // for all that is known
+	return c.Conn.Read(p)
 }

@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -87,19 +90,53 @@ type Gap struct {
 // observer is one subscription.
 type observer struct {
 	call func(any)
-	gone bool // under dispatcher.mu
+	// keeps tells that call hands the *Event on to a user, who may keep it.
+	keeps bool
+	gone  atomic.Bool
 }
+
+func (o *observer) keep() bool { return o.keeps }
 
 // item waits in the queue of the dispatcher.
 type item struct {
-	name string // of an event; else one of the report names
-	seq  int64
-	data []byte
-	what any // of a report
+	name   string // of an event; else one of the report names
+	seq    int64
+	data   []byte
+	shared bool // data is in a block of the queue
+	what   any  // of a report
 }
 
 // size is the memory that an event holds.
 func (i *item) size() int { return len(i.name) + len(i.data) }
+
+// queue is what waits for the dispatcher. Payloads, unless they are large, are in a
+// block that is used again when all of them have been delivered.
+type queue struct {
+	items []item
+	block []byte
+}
+
+const (
+	leastBlock = 8 << 10 // and the size of the largest payload in one
+	mostBlock  = 64 << 10
+)
+
+// keep returns a copy of data, and whether it lies in a block.
+func (q *queue) keep(data []byte) (kept []byte, shared bool) {
+	if len(data) > leastBlock {
+		return bytes.Clone(data), false
+	}
+	if len(data) > cap(q.block)-len(q.block) {
+		// The old block lives as long as the items in it.
+		q.block = make([]byte, 0, min(max(2*cap(q.block), leastBlock), mostBlock))
+	}
+	from := len(q.block)
+	q.block = append(q.block, data...)
+	return q.block[from:len(q.block):len(q.block)], true
+}
+
+// emptied returns the queue without what is in it.
+func (q queue) emptied() queue { return queue{q.items[:0], q.block[:0]} }
 
 // The names under which reports are observed. No event has a space in its name.
 const (
@@ -116,7 +153,8 @@ type dispatcher struct {
 
 	mu        sync.Mutex // never held together with conn.mu in the other order
 	observers map[string][]*observer
-	queue     []item
+	queue     queue
+	event     Event  // what observers are given that do not keep it
 	waiting   int    // events that have not been delivered yet
 	bytes     int    // held by their payloads
 	reports   int    // that have not been delivered yet
@@ -128,8 +166,12 @@ type dispatcher struct {
 	calling   string // what observers are being told of
 }
 
-// maxUnsaid is how many events may wait before the dispatcher is woken.
-const maxUnsaid = 64
+// How many events may wait before the dispatcher is woken, and how many messages
+// may be read meanwhile that bring none.
+const (
+	maxUnsaid         = 64
+	maxUnsaidMessages = 256
+)
 
 // maxReports bounds the reports that wait. No server that means well gets there.
 const maxReports = 4096
@@ -150,9 +192,10 @@ func (d *dispatcher) init(c *conn) {
 	}
 }
 
-// observe adds an observer of a name.
-func (d *dispatcher) observe(name string, call func(any)) (unsubscribe func()) {
-	o := &observer{call: call}
+// observe adds an observer of a name. One of events that does not say it keeps
+// them may use what it is called with until it returns.
+func (d *dispatcher) observe(name string, keeps bool, call func(any)) (unsubscribe func()) {
+	o := &observer{call: call, keeps: keeps}
 	d.conn.mu.Lock()
 	d.mu.Lock()
 	// Lists are replaced, not changed: the dispatcher may be walking one.
@@ -167,10 +210,9 @@ func (d *dispatcher) observe(name string, call func(any)) (unsubscribe func()) {
 		defer d.conn.mu.Unlock()
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if o.gone {
+		if o.gone.Swap(true) {
 			return
 		}
-		o.gone = true
 		var left []*observer
 		for _, other := range d.observers[name] {
 			if other != o {
@@ -196,11 +238,12 @@ func (d *dispatcher) enqueueEvent(o *session.Output) {
 		return
 	}
 	d.reportDropped()
-	data := append([]byte{}, o.Data...)
-	if len(data) == 0 {
-		data = []byte("null") // an event without d
+	i := item{name: o.Event.Name, seq: o.Seq}
+	if len(o.Data) > 0 {
+		i.data, i.shared = d.queue.keep(o.Data)
+	} else {
+		i.data = []byte("null") // an event without d
 	}
-	i := item{name: o.Event.Name, seq: o.Seq, data: data}
 	d.waiting++
 	d.bytes += i.size()
 	d.push(i)
@@ -285,7 +328,7 @@ func (d *dispatcher) push(i item) {
 	if i.data == nil {
 		d.reports++
 	}
-	d.queue = append(d.queue, i)
+	d.queue.items = append(d.queue.items, i)
 	// Waking the dispatcher costs more than an event. While the reader has more at
 	// hand, and is not far ahead, it may sleep on.
 	if i.data != nil && d.conn.reading && d.unsaid < maxUnsaid {
@@ -328,74 +371,83 @@ func (d *dispatcher) raise(err error) {
 // dispatch calls the observers until the connection is closed and everybody has
 // been told.
 func (d *dispatcher) dispatch() {
-	var batch []item
+	var batch queue
 	for {
 		<-d.wake
 		d.mu.Lock()
-		// The two slices change places, so that neither is made anew.
-		batch, d.queue = d.queue, batch[:0]
+		// The two queues change places, so that neither is made anew.
+		batch, d.queue = d.queue, batch.emptied()
 		ended := d.ended
-		d.mu.Unlock()
-		for i := range batch {
-			d.deliver(&batch[i])
-			batch[i] = item{}
-		}
+		d.deliver(batch.items)
 		if ended {
-			d.mu.Lock()
-			rest := d.queue
 			d.observers = map[string][]*observer{}
-			d.mu.Unlock()
-			for i := range rest {
-				d.deliver(&rest[i])
-			}
+			d.deliver(d.queue.items)
+		}
+		d.mu.Unlock()
+		if ended {
 			close(d.conn.done)
 			return
 		}
 	}
 }
 
-// deliver calls the observers of one item.
-func (d *dispatcher) deliver(i *item) {
-	d.mu.Lock()
-	var list, all []*observer
-	if i.data == nil || observable(i.name) {
-		list = d.observers[i.name]
+// deliver calls the observers of each of the items. It is called under d.mu, and
+// lets go of it while it calls them.
+func (d *dispatcher) deliver(items []item) {
+	for k := range items {
+		i := &items[k]
+		var list, all []*observer
+		if i.data == nil || observable(i.name) {
+			list = d.observers[i.name]
+		}
+		if i.data != nil {
+			all = d.observers["*"]
+		}
+		d.calling = i.name
+		d.mu.Unlock()
+		what := i.what
+		if i.data == nil {
+			d.log(i.what)
+		} else if list != nil || all != nil {
+			what = d.eventOf(i, list, all)
+		}
+		for _, o := range list {
+			d.call(i.name, o, what)
+		}
+		for _, o := range all {
+			d.call(i.name, o, what)
+		}
+		d.event = Event{}
+		d.mu.Lock()
+		d.calling = ""
+		if i.data != nil {
+			d.waiting--
+			d.bytes -= i.size()
+		} else {
+			d.reports--
+		}
+		*i = item{}
 	}
-	if i.data != nil {
-		all = d.observers["*"]
+}
+
+// eventOf returns the event to call the observers with. Most want no more than its
+// payload, of which decoding makes a copy; then neither the event nor its text is
+// made for them.
+func (d *dispatcher) eventOf(i *item, list, all []*observer) *Event {
+	e, data := &d.event, i.data
+	if slices.ContainsFunc(list, (*observer).keep) || slices.ContainsFunc(all, (*observer).keep) {
+		e = new(Event)
+		if i.shared {
+			data = bytes.Clone(data)
+		}
 	}
-	d.calling = i.name
-	d.mu.Unlock()
-	what := i.what
-	if i.data != nil && (list != nil || all != nil) {
-		what = &Event{Name: i.name, Seq: i.seq, Data: i.data, c: d.conn}
-	}
-	if i.data == nil {
-		d.log(i.what)
-	}
-	for _, o := range list {
-		d.call(i.name, o, what)
-	}
-	for _, o := range all {
-		d.call(i.name, o, what)
-	}
-	d.mu.Lock()
-	d.calling = ""
-	if i.data != nil {
-		d.waiting--
-		d.bytes -= i.size()
-	} else {
-		d.reports--
-	}
-	d.mu.Unlock()
+	*e = Event{Name: i.name, Seq: i.seq, Data: data, c: d.conn}
+	return e
 }
 
 // call calls one observer. Its panic is reported, and harms nobody else.
 func (d *dispatcher) call(name string, o *observer, what any) {
-	d.mu.Lock()
-	gone := o.gone
-	d.mu.Unlock()
-	if gone {
+	if o.gone.Load() {
 		return
 	}
 	defer func() {

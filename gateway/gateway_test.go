@@ -578,6 +578,51 @@ func (u updater) Update(m *event.MessageDelete, e *gateway.Event) {
 	u.log.add(fmt.Sprintf("value %d %s", m.ID, e.Name))
 }
 
+// What an observer was given stays what it was, however many events come after it:
+// payloads in any case, and the text of an event if the observer is given one.
+func TestEventsAreKept(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	h := connect(t, srv)
+	const count = 300
+	text := func(i int) string {
+		filler := strings.Repeat(string(rune('a'+i%26)), 30*i) // the last are longer than a block
+		return fmt.Sprintf(`{"id":"%d","channel_id":"%d","new":"%s"}`, i, 2*i, filler)
+	}
+	payloads := collect[*event.MessageDelete]()
+	raw, late := collect[*gateway.Event](), collect[*gateway.Event]()
+	gateway.Observe(h, func(m *event.MessageDelete) {
+		payloads.add(m)
+		if m.ID == count/2 { // the text of those that wait is wanted from here on
+			h.ObserveEvents(late.add, m.EventName())
+		}
+	})
+	h.ObserveEvents(raw.add, "RAW")
+	for i := 1; i <= count; i++ {
+		for _, name := range []string{"MESSAGE_DELETE", "RAW"} {
+			if _, err := srv.Dispatch(name, json.RawMessage(text(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, e := range raw.wait(t, "all events", atLeast[*gateway.Event](count)) {
+		if e.Name != "RAW" || string(e.Data) != text(i+1) {
+			t.Fatalf("%s %d became %.60s", e.Name, i+1, e.Data)
+		}
+	}
+	for i, m := range payloads.wait(t, "all payloads", atLeast[*event.MessageDelete](count)) {
+		i++
+		if field := m.Unknown.Get("new"); m.ID != event.Snowflake(i) || len(field) != 2+30*i || !strings.Contains(text(i), string(field)) {
+			t.Fatalf("payload %d became %d, %.60s", i, m.ID, field)
+		}
+	}
+	for i, e := range late.wait(t, "the later events", atLeast[*gateway.Event](count-count/2)) {
+		i += count/2 + 1
+		if p, err := e.Payload(); string(e.Data) != text(i) || err != nil || p.(*event.MessageDelete).ID != event.Snowflake(i) {
+			t.Fatalf("event %d became %.60s, %v", i, e.Data, err)
+		}
+	}
+}
+
 // A slow observer holds up neither heartbeats nor reading; what does not fit is
 // dropped and reported.
 func TestSlowObserver(t *testing.T) {

@@ -20,8 +20,8 @@ type Handle struct {
 }
 
 // observe subscribes, and remembers to unsubscribe with the handle.
-func (h *Handle) observe(name string, call func(any)) (unsubscribe func()) {
-	stop := h.c.observe(name, call)
+func (h *Handle) observe(name string, keeps bool, call func(any)) (unsubscribe func()) {
+	stop := h.c.observe(name, keeps, call)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stops == nil {

@@ -31,18 +31,18 @@ type Observer[T event.Dispatch] interface {
 // An observer may call everything but what waits for an event: WaitFor, Events
 // and the waiting sends would wait for themselves. Start a goroutine for those.
 func Observe[T event.Dispatch](h *Handle, fn func(payload T)) (unsubscribe func()) {
-	return observeTyped(h, func(payload T, _ *Event) { fn(payload) })
+	return observeTyped(h, false, func(payload T, _ *Event) { fn(payload) })
 }
 
 // Subscribe calls o.Update with every event of the type T until unsubscribe is
 // called. See Observe.
 func Subscribe[T event.Dispatch](h *Handle, o Observer[T]) (unsubscribe func()) {
-	return observeTyped(h, o.Update)
+	return observeTyped(h, true, o.Update)
 }
 
-func observeTyped[T event.Dispatch](h *Handle, fn func(payload T, e *Event)) (unsubscribe func()) {
+func observeTyped[T event.Dispatch](h *Handle, keeps bool, fn func(payload T, e *Event)) (unsubscribe func()) {
 	var zero T
-	return h.observe(zero.EventName(), func(what any) {
+	return h.observe(zero.EventName(), keeps, func(what any) {
 		e := what.(*Event)
 		payload, err := e.Payload()
 		if err != nil {
@@ -145,7 +145,7 @@ func (h *Handle) ObserveEvents(fn func(*Event), names ...string) (unsubscribe fu
 		if name == "" || name[0] == ' ' {
 			continue // no event has such a name
 		}
-		stops = append(stops, h.observe(name, func(what any) {
+		stops = append(stops, h.observe(name, true, func(what any) {
 			e := what.(*Event)
 			e.trim()
 			fn(e)
@@ -160,19 +160,19 @@ func (h *Handle) ObserveEvents(fn func(*Event), names ...string) (unsubscribe fu
 
 // ObserveState calls fn with every change of the connection's state.
 func (h *Handle) ObserveState(fn func(StateChange)) (unsubscribe func()) {
-	return h.observe(onState, func(what any) { fn(what.(StateChange)) })
+	return h.observe(onState, false, func(what any) { fn(what.(StateChange)) })
 }
 
 // ObserveErrors calls fn with every error, the one that ends the handle
 // included. After all others the handle goes on.
 func (h *Handle) ObserveErrors(fn func(error)) (unsubscribe func()) {
-	return h.observe(onError, func(what any) { fn(what.(error)) })
+	return h.observe(onError, false, func(what any) { fn(what.(error)) })
 }
 
 // ObserveGaps calls fn whenever events were missed: once for each session that
 // was lost, when the next one is ready.
 func (h *Handle) ObserveGaps(fn func(Gap)) (unsubscribe func()) {
-	return h.observe(onGap, func(what any) { fn(what.(Gap)) })
+	return h.observe(onGap, false, func(what any) { fn(what.(Gap)) })
 }
 
 // ObserveSession calls fn when there is a session to resume that was not there
@@ -180,7 +180,7 @@ func (h *Handle) ObserveGaps(fn func(Gap)) (unsubscribe func()) {
 // of a saved session should be brought up to date with Handle.Session before the
 // program ends.
 func (h *Handle) ObserveSession(fn func(s Session, ok bool)) (unsubscribe func()) {
-	return h.observe(onSession, func(what any) {
+	return h.observe(onSession, false, func(what any) {
 		change := what.(sessionChange)
 		fn(change.snap, change.ok)
 	})

@@ -205,7 +205,7 @@ type voiceStates struct {
 func (v *voiceStates) join(c *conn, session string, guild event.Snowflake) event.Snowflake {
 	v.once.Do(func() {
 		v.in = map[string]map[event.Snowflake]event.Snowflake{}
-		c.observe((*event.VoiceStateUpdate)(nil).EventName(), func(what any) {
+		c.observe((*event.VoiceStateUpdate)(nil).EventName(), false, func(what any) {
 			d, err := what.(*Event).Payload()
 			s, ok := d.(*event.VoiceStateUpdate)
 			if err != nil || !ok {
