@@ -40,14 +40,16 @@ func (o *output) over() bool { return o.pos-o.start > o.max }
 func (o *output) makeRoom(n int) {
 	need := o.pos - o.kept() + n
 	size := len(o.buf)
-	if need+need/2 > size {
+	if 2*need > size {
+		// After a slide at least half is free: a window of a megabyte is moved once
+		// for more than a megabyte that is written.
 		// A message grows: to what the rest of its frame will make of it, if
-		// it goes on as it began; at least by doubling, which keeps the
-		// copying in proportion; not past what a message may take.
+		// it goes on as it began; at least in proportion to what there is, so
+		// that the copying is, too; not past what a message may take.
 		// (Growing a READY of 4 MB from 96 KiB by doubling alone takes longer
 		// than inflating it.)
 		guess := min((o.pos-o.start)/max(o.at, 1)*(o.in-o.at), 16*need)
-		size = max(2*need, need+guess+guess/8, outputFirst)
+		size = max(2*need+need/2, need+guess+guess/8, outputFirst)
 		size = min(size, max(need, o.start-o.kept()+o.max)+outputFirst)
 	}
 	o.slide(size)

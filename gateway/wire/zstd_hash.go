@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 // xxh64 is the 64-bit hash of xxHash with seed 0, of which the checksum of a
@@ -45,11 +46,12 @@ func (h *xxh64) write(b []byte) {
 
 func (h *xxh64) rounds(b []byte) {
 	l0, l1, l2, l3 := h.lanes[0], h.lanes[1], h.lanes[2], h.lanes[3]
-	for ; len(b) >= 32; b = b[32:] {
-		l0 = xxRound(l0, binary.LittleEndian.Uint64(b))
-		l1 = xxRound(l1, binary.LittleEndian.Uint64(b[8:]))
-		l2 = xxRound(l2, binary.LittleEndian.Uint64(b[16:]))
-		l3 = xxRound(l3, binary.LittleEndian.Uint64(b[24:]))
+	p := unsafe.Pointer(unsafe.SliceData(b))
+	for i := 0; i <= len(b)-32; i += 32 {
+		l0 = xxRound(l0, load64(p, i))
+		l1 = xxRound(l1, load64(p, i+8))
+		l2 = xxRound(l2, load64(p, i+16))
+		l3 = xxRound(l3, load64(p, i+24))
 	}
 	h.lanes = [4]uint64{l0, l1, l2, l3}
 }
