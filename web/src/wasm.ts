@@ -46,6 +46,17 @@ export interface Control {
   inspect(): { heap: number; cores: number };
 }
 
+type Call = <N extends keyof Control>(name: N, ...args: Parameters<Control[N]>) => ReturnType<Control[N]>;
+
+/** Go gives one function for all of them. */
+function controls(call: Call): Control {
+  const bound: Record<string, unknown> = {};
+  for (const name of ["open", "start", "observe", "kind", "unobserve", "send", "cancel", "close", "snapshot", "lost", "stats", "release", "inspect"] as const satisfies (keyof Control)[]) {
+    bound[name] = (...args: never[]) => call(name, ...(args as never));
+  }
+  return bound as unknown as Control;
+}
+
 /** A running instance of the core. */
 export interface Instance {
   exports: Exports;
@@ -92,7 +103,7 @@ export async function start(module: WebAssembly.Module, exited: (text: string) =
     performance,
     TextEncoder,
     TextDecoder,
-    handOver: (table: Control) => void (control = table),
+    handOver: (call: Call) => void (control = controls(call)),
     fs: {
       constants: { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
       writeSync(_fd: number, bytes: Uint8Array) {

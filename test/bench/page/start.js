@@ -20,16 +20,20 @@ export async function start({ ours, peer, rounds, warm }) {
   for (let r = -warm; r < rounds; r++) {
     for (const who of r % 2 ? ["ours", "peer"] : ["peer", "ours"]) {
       const bytes = fresh(programs[who]);
-      const scope = { Object, Array, Uint8Array, Error, crypto, performance, TextEncoder, TextDecoder, handOver() {}, fs: { constants: {}, writeSync: (_, b) => b.length } };
+      // As in web/src/wasm.ts.
+      let handed = false;
+      let exited;
+      const constants = { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 };
+      const scope = { Object, Array, Uint8Array, Error, crypto, performance, TextEncoder, TextDecoder, handOver: () => void (handed = true), fs: { constants, writeSync: (_, b) => b.length } };
       const go = makeGo(scope);
-      go.argv = ["x", "handOver"];
-      go.exit = () => {};
+      go.exit = (code) => void (exited = code);
       gc();
       const t = performance.now();
       const { instance } = await WebAssembly.instantiate(bytes, go.importObject);
       const compiled = performance.now();
       void go.run(instance); // it returns when main is done, or waits
       const all = performance.now() - t;
+      if (who === "ours" ? !handed || exited !== undefined : exited !== 0) throw new Error(`${who} did not start`);
       if (r >= 0) {
         times[who].push(all);
         compile[who].push(compiled - t);
