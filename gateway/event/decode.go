@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -54,7 +55,14 @@ func Unmarshal(data []byte, v any) ([]Warning, error) {
 
 func unmarshal(data []byte, p unsafe.Pointer, c *codec) ([]Warning, error) {
 	d := decoder{scanner: scanner{data: data}, lastWrong: -1}
+	block, _ := blocks.Get().(*[]byte)
+	if block == nil {
+		block = new([]byte)
+	}
+	d.block = *block
 	i := d.value(c, p, d.space(0))
+	*block = d.block
+	blocks.Put(block)
 	if i >= 0 {
 		i = d.trailer(i)
 	}
@@ -84,7 +92,7 @@ func unmarshalStrict(data []byte, v any) error {
 // decoder decodes one payload. Its methods follow the convention of scanner.
 type decoder struct {
 	scanner
-	block      []byte // room for short strings
+	block      []byte // room for short strings; what is in it is somebody's
 	mismatches []mismatch
 	lastWrong  int // where the last value of a wrong type was
 }
@@ -101,8 +109,11 @@ const (
 	maxShortString = 1 << 7
 )
 
+// blocks are those that payloads have left room in.
+var blocks sync.Pool // of *[]byte
+
 // text returns a copy of b as a string.
-func (d *decoder) text(b []byte, rest int) string {
+func (d *decoder) text(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
@@ -110,8 +121,7 @@ func (d *decoder) text(b []byte, rest int) string {
 		if len(b) > maxShortString {
 			return string(b)
 		}
-		// No more than half of what is left to read will be strings.
-		d.block = make([]byte, 0, max(min(rest/2, maxBlock), len(b)))
+		d.block = make([]byte, 0, maxBlock)
 	}
 	n := len(d.block)
 	d.block = append(d.block, b...)
@@ -126,7 +136,7 @@ func (d *decoder) stringAt(i int) (string, int) {
 	}
 	in := d.data[i+1 : next-1]
 	if flags == 0 || flags == hasUnicode && utf8.Valid(in) {
-		return d.text(in, len(d.data)-i), next
+		return d.text(in), next
 	}
 	return string(unquote(make([]byte, 0, len(in)), in)), next
 }
