@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 
@@ -30,10 +31,9 @@ const (
 // the payload, and comparing them takes a third of the time that reading them
 // does in WebAssembly.
 type head struct {
-	text  string // all of it, or what stands before the number
-	rest  string // what stands behind the number; empty if there is none
-	kind  *Kind
-	brace bool // the payload begins with the last byte
+	text string // all of it, or what stands before the number
+	rest string // what stands behind the number; empty if there is none
+	kind *Kind
 }
 
 // headOf returns where the head of messages that begin like this one is
@@ -89,33 +89,14 @@ func (h *head) around(begin []byte) bool {
 // It is not told the time: a driver that glances must also give something to
 // Received now and then, which the server's ACKs see to.
 func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanced) {
-	if s.state != StateReady || conn != s.conn || s.timers[timerProbe] != never || s.head < len(s.out) || len(begin) < 24 {
+	if s.state != StateReady || conn != s.conn || s.timers[timerProbe] != never || s.head < len(s.out) || len(begin) <= minHead {
 		return nil, GlancedNothing
 	}
-	h := s.headOf(begin)
-	seq, ok := h.match(begin)
-	if !ok {
-		var m wire.Message
-		if !wire.GlanceHead(begin, &m) {
-			return nil, GlancedNothing
-		}
-		kind := s.kinds.arrived(m.Type)
-		if kind.role != roleNone || kind.ID == 0 {
-			return nil, GlancedNothing
-		}
-		seen := head{kind: kind, brace: len(m.Data) == 1 && m.Data[0] == '{'}
-		seq = m.Seq
-		switch {
-		case seen.brace && seq < 0:
-			seen.text = string(begin)
-			*h = seen
-		case seen.brace && seen.around(begin):
-			*h = seen
-		default: // not to be met again
-			h = &seen
-		}
+	kind, seq, brace := s.meet(begin)
+	if kind == nil {
+		return nil, GlancedNothing
 	}
-	last := seq >= 0
+	last, ok := seq >= 0, false
 	if !last {
 		if seq, ok = wire.GlanceTail(end); !ok {
 			return nil, GlancedNothing
@@ -124,14 +105,13 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 	if seq >= 0 && seq <= s.resumed {
 		return nil, GlancedNothing // a replay
 	}
-	kind = h.kind
 	kind.Count++
 	s.heard = true
 	s.snap.Seq = max(s.snap.Seq, seq)
 	switch {
 	case !s.kinds.wants(kind):
 		return kind, GlancedUnobserved
-	case !h.brace:
+	case !brace:
 		return kind, GlancedEvent
 	case last:
 		return kind, GlancedPayloadLast
@@ -140,7 +120,63 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 	}
 }
 
+// meet reads the beginning of a message, which it remembers: its kind, nil if there
+// is more to it than a glance tells, the number, -1 if that comes later, and whether
+// the payload begins with the last byte.
+func (s *Session) meet(begin []byte) (kind *Kind, seq int64, brace bool) {
+	h := s.headOf(begin)
+	if seq, ok := h.match(begin); ok {
+		return h.kind, seq, true
+	}
+	var m wire.Message
+	if !wire.GlanceHead(begin, &m) {
+		return nil, 0, false
+	}
+	kind = s.kinds.arrived(m.Type)
+	if kind.role != roleNone || kind.ID == 0 {
+		return nil, 0, false
+	}
+	brace = len(m.Data) == 1 && m.Data[0] == '{'
+	seen := head{kind: kind}
+	if brace && m.Seq < 0 {
+		seen.text = string(begin)
+		*h = seen
+	} else if brace && seen.around(begin) {
+		*h = seen
+	}
+	return kind, m.Seq, brace
+}
+
+// recognize is wire.Scan for a message that begins and ends as events do. It takes
+// a third of the time and returns the kind, too; nil if the message has to be scanned.
+func (s *Session) recognize(msg []byte, m *wire.Message) *Kind {
+	i := bytes.IndexByte(msg[min(1, len(msg)):min(maxHead, len(msg))], '{') + 1
+	if i < minHead {
+		return nil
+	}
+	kind, seq, brace := s.meet(msg[:i+1])
+	end := len(msg) - 1
+	if !brace || msg[end] != '}' {
+		return nil
+	}
+	if seq < 0 {
+		var ok bool
+		if seq, ok = wire.GlanceTail(msg[max(i+1, end-maxTail):]); !ok {
+			return nil
+		}
+		end = bytes.LastIndexByte(msg, ',')
+	}
+	*m = wire.Message{Seq: seq, Data: msg[i:end]}
+	return kind
+}
+
 const (
+	// minHead is how much a head has before the payload, at least.
+	minHead = 23
+	// maxHead is how far the payload is looked for: most names have 30 letters less.
+	maxHead = 128
+	// maxTail is how long a number and what stands around it may be.
+	maxTail = 32
 	// headBits is how many heads are remembered, as a power of two.
 	headBits = 6
 	// maxDigits of a number that is read by comparing.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
 // A glance at the ends of a message does to a session what receiving the whole
@@ -58,5 +60,50 @@ func TestGlanceIsReceived(t *testing.T) {
 	}
 	if taken[forms[0]] == 0 || taken[forms[1]] == 0 || taken[forms[6]] > 0 || taken[forms[9]] > 0 {
 		t.Fatalf("glanced at: %v", taken)
+	}
+}
+
+// A message that is recognized is read as the scan reads it.
+func TestRecognizedIsScanned(t *testing.T) {
+	forms := []string{
+		`{"op":0,"t":%[1]q,"d":{"a":"%[3]s"},"s":%[2]d}`,
+		`{"t":%[1]q,"s":%[2]d,"op":0,"d":{"a":"%[3]s"}}`,
+		`{"t":%[1]q,"op":0,"s":%[2]d,"d":{"a":"%[3]s"}}`,
+		`{"op":0,"s":%[2]d,"t":%[1]q,"d":{"a":"%[3]s"}}`,
+		`{"op":0,"t":%[1]q,"d":["%[3]s",{}],"s":%[2]d}`,
+		`{"op":0,"t":%[1]q,"d":{"a":"%[3]s","s":%[2]d}}`,
+		`{"op":0,"t":%[1]q,"d":{"a":"%[3]s"},"x":{},"s":%[2]d}`,
+		`{"op":0,"t":%[1]q,"d":{"a":"%[3]s"},"s":%[2]d} `,
+		`{"t":%[1]q,"s":%[2]d,"op":0,"d":{"a":"%[3]s"}} `,
+		`{"t":%[1]q,"s":%[2]d,"op":0,"x":{"a":"%[3]s"},"d":{}}`,
+		`{"t":%[1]q,"s":%[2]d,"op":0,"d":{"a":"%[3]s"`,
+		`{"op":1,"t":%[1]q,"d":{"a":"%[3]s"},"s":%[2]d}`,
+		`{"op":0,"t":%[1]q,"d":{"a":"%[3]s"},"s":null,"y":%[2]d}`,
+		`{"op":0,"t":%[1]q,"s":12345678901234567%[2]d,"d":{"a":"%[3]s"}}`,
+		`{"op":0,"t":%[1]q,"d":{`,
+		`{"op":0,"t":%[1]q,"d":{}`,
+		`{"op":0}`, `{`, ``,
+	}
+	names := []string{"MESSAGE_CREATE", "GUILD_MEMBER_LIST_UPDATE", "A", "READY", strings.Repeat("LONG", 40), "ü\"{"}
+	s := newRig(t).ready().s
+	taken := map[string]int{}
+	for seq := 2; seq < 3000; seq++ {
+		form := forms[seq%len(forms)]
+		msg := []byte(fmt.Sprintf(form, names[seq%len(names)], seq, strings.Repeat("x", seq%300)))
+		if !strings.Contains(form, "%") {
+			msg = []byte(form)
+		}
+		var got, want wire.Message
+		kind := s.recognize(msg, &got)
+		if kind == nil {
+			continue
+		}
+		taken[form]++
+		if err := wire.Scan(msg, &want); err != nil || want.Op != got.Op || want.Seq != got.Seq || string(want.Data) != string(got.Data) || string(want.Type) != kind.Name {
+			t.Fatalf("%s is recognized as %s %d %s, scanned as %s %d %s, error %v", msg, kind.Name, got.Seq, got.Data, want.Type, want.Seq, want.Data, err)
+		}
+	}
+	if taken[forms[0]] == 0 || taken[forms[1]] == 0 || taken[forms[11]] > 0 {
+		t.Fatalf("recognized: %v", taken)
 	}
 }

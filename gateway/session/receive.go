@@ -15,6 +15,12 @@ func (s *Session) message(msg []byte) {
 	now := s.heardAt
 	var m wire.Message
 	etf := wire.IsETF(msg)
+	if !etf {
+		if kind := s.recognize(msg, &m); kind != nil {
+			s.dispatch(now, kind, &m, msg, false)
+			return
+		}
+	}
 	var err error
 	if etf {
 		err = wire.ScanETF(msg, &m)
@@ -31,7 +37,7 @@ func (s *Session) message(msg []byte) {
 		return
 	}
 	if m.Op == opDispatch {
-		s.dispatch(now, &m, msg, etf)
+		s.dispatch(now, s.kinds.arrived(m.Type), &m, msg, etf)
 		return
 	}
 	// The server's numbers run on through op 7 and op 9.
@@ -76,8 +82,7 @@ func (s *Session) translate(term []byte) (d []byte, err error) {
 
 // dispatch acts on an event. Its number counts before anything can go wrong
 // with its payload, and its payload is only touched if somebody wants it.
-func (s *Session) dispatch(now time.Duration, m *wire.Message, msg []byte, etf bool) {
-	kind := s.kinds.arrived(m.Type)
+func (s *Session) dispatch(now time.Duration, kind *Kind, m *wire.Message, msg []byte, etf bool) {
 	kind.Count++
 	switch {
 	case kind.role == roleReady:
