@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -30,10 +29,12 @@ const (
 // kind begins with the same bytes, but for the number where that stands before
 // the payload, and comparing them takes a third of the time that reading them
 // does in WebAssembly.
+// Heads have their room for good: kinds may take turns in one, at no cost.
 type head struct {
-	text string // all of it, or what stands before the number
-	rest string // what stands behind the number; empty if there is none
 	kind *Kind
+	n    int // of text: all of it, or what stands before the number
+	end  int // of text: where ends what stands behind the number, n if there is none
+	text [maxHead]byte
 }
 
 // headOf returns where the head of messages that begin like this one is
@@ -52,11 +53,11 @@ func (s *Session) headOf(begin []byte) *head {
 // match compares a beginning with the head and returns the number in it, -1 if
 // it has none.
 func (h *head) match(begin []byte) (seq int64, ok bool) {
-	if h.rest == "" {
-		return -1, h.text == string(begin)
+	n := h.n
+	if h.end == n {
+		return -1, n > 0 && string(begin) == string(h.text[:n])
 	}
-	n := len(h.text)
-	if n >= len(begin) || string(begin[:n]) != h.text {
+	if n >= len(begin) || string(begin[:n]) != string(h.text[:n]) {
 		return 0, false
 	}
 	i := n
@@ -64,20 +65,30 @@ func (h *head) match(begin []byte) (seq int64, ok bool) {
 		seq = seq*10 + int64(begin[i]-'0')
 		i++
 	}
-	return seq, i > n && i-n <= maxDigits && string(begin[i:]) == h.rest
+	return seq, i > n && i-n <= maxDigits && string(begin[i:]) == string(h.text[n:h.end])
 }
 
-// around sets what stands around the number, which is behind the name. It reports
-// false for a head of another form.
-func (h *head) around(begin []byte) bool {
+// remember takes the head of a message of a kind: all of it if there is no number
+// in it, otherwise what stands around the number, which is behind the name. A head
+// of another form is not worth remembering.
+func (h *head) remember(begin []byte, kind *Kind, numbered bool) {
 	const number = `,"s":`
-	if begin[2] != 't' {
-		return false
+	from, to := len(begin), len(begin) // of the number
+	if numbered {
+		from = bytes.Index(begin, []byte(number))
+		if begin[2] != 't' || from < 0 {
+			return
+		}
+		from += len(number)
+		for to = from; to < len(begin) && begin[to]-'0' <= 9; to++ {
+		}
 	}
-	before, after, ok := strings.Cut(string(begin), number)
-	digits := len(after) - len(strings.TrimLeft(after, "0123456789"))
-	h.text, h.rest = before+number, after[digits:]
-	return ok && h.rest != ""
+	if len(begin) > maxHead || numbered && to == len(begin) {
+		return
+	}
+	h.kind = kind
+	h.n = copy(h.text[:], begin[:from])
+	h.end = h.n + copy(h.text[h.n:], begin[to:])
 }
 
 // Glance is Received for a text message of which only the two ends are at hand
@@ -137,12 +148,8 @@ func (s *Session) meet(begin []byte) (kind *Kind, seq int64, brace bool) {
 		return nil, 0, false
 	}
 	brace = len(m.Data) == 1 && m.Data[0] == '{'
-	seen := head{kind: kind}
-	if brace && m.Seq < 0 {
-		seen.text = string(begin)
-		*h = seen
-	} else if brace && seen.around(begin) {
-		*h = seen
+	if brace {
+		h.remember(begin, kind, m.Seq >= 0)
 	}
 	return kind, m.Seq, brace
 }

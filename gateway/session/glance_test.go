@@ -107,3 +107,25 @@ func TestRecognizedIsScanned(t *testing.T) {
 		t.Fatalf("recognized: %v", taken)
 	}
 }
+
+// Kinds whose heads are remembered in the same place take turns at no cost.
+func TestHeadsCostNothing(t *testing.T) {
+	for _, form := range []string{`{"op":0,"t":"%s","d":{"id":"1"},"s":%d}`, `{"t":"%s","s":%d,"op":0,"d":{"id":"1"}}`} {
+		r := newRig(t).start().ready()
+		var msgs [][]byte
+		for i := range 300 { // more than there are heads
+			msgs = append(msgs, fmt.Appendf(nil, form, fmt.Sprintf("EVENT_NUMBER_%d", i), 100+i))
+		}
+		play := func() {
+			for _, msg := range msgs {
+				r.s.Received(r.now, r.conn, msg, false)
+				for r.s.Next() != nil {
+				}
+			}
+		}
+		play()
+		if n := testing.AllocsPerRun(10, play); n > 0 {
+			t.Errorf("%s: %.1f objects for %d events", form, n, len(msgs))
+		}
+	}
+}
