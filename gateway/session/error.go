@@ -68,6 +68,7 @@ type Error struct {
 	Fatal bool
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *Error) Error() string { return "gateway: " + e.Message }
 
 // Is makes errors.Is match errors of the same code, so that

@@ -80,6 +80,7 @@ type Error struct {
 	Err   error
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *Error) Error() string { return "shard " + strconv.Itoa(e.Shard) + ": " + e.Err.Error() }
 
 // Unwrap returns Err.
@@ -94,6 +95,7 @@ type LimitError struct {
 	ResetAfter time.Duration
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("shard: %d sessions are needed and the server allows %d more; try again in %v", e.Needed, e.Remaining, e.ResetAfter.Round(time.Second))
 }

@@ -32,6 +32,7 @@ type StepError struct {
 	Err    error
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *DiscoveryError) Error() string {
 	text := "user: no instance found at " + e.URL
 	for _, s := range e.Steps {
@@ -72,6 +73,7 @@ type HTTPError struct {
 	RetryAfter time.Duration
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *HTTPError) Error() string {
 	text := "user: " + e.Request + " was answered with " + statusText(e.Status)
 	if e.Message != "" {
@@ -117,6 +119,7 @@ type FieldErrors struct {
 	Fields map[string][]FieldError
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *FieldErrors) Error() string {
 	b := []byte("user: the server does not take the form")
 	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
@@ -167,6 +170,7 @@ type CaptchaRequired struct {
 	again func(context.Context, captcha) (*User, error)
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *CaptchaRequired) Error() string {
 	text := "user: the server asks for a captcha"
 	if e.Service != "" {
@@ -210,6 +214,7 @@ type MFARequired struct {
 	next func(ctx context.Context, code string) (*User, error)
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *MFARequired) Error() string {
 	names := make([]string, len(e.Methods))
 	for i, m := range e.Methods {
@@ -242,6 +247,7 @@ type NotConnected struct {
 	Err error
 }
 
+// Error says what is wrong, and what to do about it.
 func (e *NotConnected) Error() string {
 	return "user: logged in, but not connected: " + e.Err.Error()
 }

@@ -3,9 +3,10 @@ package wire
 // Encoding is how the payloads of a connection are written.
 type Encoding uint8
 
+// The encodings (protocol section: Encoding and Compression).
 const (
-	JSON Encoding = iota
-	ETF
+	JSON Encoding = iota // text
+	ETF                  // the external term format of Erlang
 )
 
 // Compression is the transport compression of a connection.
@@ -56,6 +57,7 @@ type LimitError struct {
 	Limit int
 }
 
+// Error says what is wrong.
 func (e *LimitError) Error() string { return "wire: " + e.What }
 
 func errorAt(what string, offset int) *Error { return &Error{what, offset} }

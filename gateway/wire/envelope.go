@@ -26,6 +26,7 @@ type Error struct {
 	Offset int
 }
 
+// Error says what is wrong.
 func (e *Error) Error() string { return "wire: " + e.What }
 
 // Scan reads the envelope of a JSON message into m.
