@@ -11,7 +11,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, mock, test } from "node:test";
@@ -26,7 +26,11 @@ execFileSync(join(root, "build/bin/esbuild"), ["--bundle", "--format=esm", "--ta
   input: 'export * from "./web/src/user.ts"; export { GatewayError } from "./web/src/errors.ts"',
 });
 writeFileSync(join(dir, "package.json"), '{"type":"module"}');
-writeFileSync(join(dir, "gateway.js"), "export const connect = (...args) => globalThis.fakeConnect(...args);");
+writeFileSync(
+  join(dir, "gateway.js"),
+  `export const connect = (...args) => globalThis.fakeConnect(...args);
+  export const CONNECT = ${/const SPAWN = (\[.*?\])/.exec(readFileSync(join(root, "web/src/gateway.ts"), "utf8"))[1]}.concat("token", "identify");`,
+);
 const lib = await import(pathToFileURL(join(dir, "user.mjs")));
 const { discover, login, register, withToken, gatewayBot, shardId, connectShards, gatewayOptions, GatewayError } = lib;
 
@@ -658,4 +662,16 @@ test("connectShards refuses, and fails as a whole", async () => {
   const group = await connectShards("ws://g.example", { token: "t", shards: 3, ids: [2, 0], sessions });
   await group.close();
   assert.equal(await group.done, null);
+});
+
+test("an option that does not exist is refused before anything is asked", async () => {
+  network(spacebar);
+  asked = [];
+  const calls = {
+    login: () => login("http://i.example", alice, { compres: "none" }),
+    register: () => register("http://i.example", { username: "zoe", password: PASSWORD, consent: true }, { token: "x" }),
+    withToken: () => withToken("http://i.example", "token-of-alice", { hosts: 1 }),
+  };
+  for (const [name, call] of Object.entries(calls)) await assert.rejects(call, (e) => e instanceof GatewayError && e.code === "invalid_option" && e.message.startsWith(`${name} has no option`));
+  assert.deepEqual(asked, []);
 });

@@ -69,7 +69,8 @@ export interface ConnectOptions extends SpawnOptions {
 
 const INIT = ["host", "wasm", "worker"] as const;
 const SPAWN = ["encoding", "compress", "version", "maxMessageSize", "maxReceiveSize", "queueSize", "attempts", "session", "observe", "setup", "log", "signal"] as const;
-const CONNECT = [...SPAWN, "token", "identify"] as const;
+/** @internal The names of the options of connect. */
+export const CONNECT = [...SPAWN, "token", "identify"] as const;
 
 let loading: Promise<Host> | undefined;
 let given: InitOptions = {};

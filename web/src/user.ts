@@ -5,7 +5,7 @@
 // refuses, the other refuses as well.
 
 import { describe, fail, GatewayError } from "./errors.js";
-import { connect, type ConnectOptions } from "./gateway.js";
+import { CONNECT, connect, type ConnectOptions } from "./gateway.js";
 import type { CloseOptions, GatewayHandle } from "./handle.js";
 import type { EventInfo, ObserveOptions, Unsubscribe } from "./observers.js";
 import { identifyCommon, type DispatchEvents, type EventName, type UserSettings } from "./protocol.gen.js";
@@ -51,6 +51,7 @@ export interface RequestOptions {
 export interface UserOptions extends Omit<ConnectOptions, "token">, RequestOptions {}
 
 const REQUEST = ["signal", "timeout"] as const;
+const USER = [...CONNECT.filter((name) => name !== "token"), ...REQUEST];
 
 interface Named {
   api?: unknown;
@@ -600,6 +601,7 @@ export interface Registration {
  */
 export async function login(instance: string | URL | Instance, credentials: Credentials, options: UserOptions = {}): Promise<LoggedInUser> {
   checkForm(credentials, ["login", "password", "captchaKey"], ["undelete"], "login");
+  check(options, USER, "login");
   const { login, password, undelete, captchaKey: key = "" } = credentials;
   const form = { path: "/auth/login", secrets: [password], fill: (captcha_key?: string) => ({ login, password, undelete, captcha_key }) };
   return submit(await at(instance, options), form, { key, rqToken: "", sessionId: "" }, options);
@@ -608,6 +610,7 @@ export async function login(instance: string | URL | Instance, credentials: Cred
 /** Makes an account at an instance and connects as its user. Rejects as login does. */
 export async function register(instance: string | URL | Instance, registration: Registration, options: UserOptions = {}): Promise<LoggedInUser> {
   checkForm(registration, ["username", "globalName", "email", "password", "dateOfBirth", "invite", "captchaKey"], ["consent"], "register");
+  check(options, USER, "register");
   const { username, globalName, email, password, dateOfBirth, consent, invite, captchaKey: key = "" } = registration;
   const form = {
     path: "/auth/register",
@@ -630,6 +633,7 @@ export async function register(instance: string | URL | Instance, registration: 
 /** Connects with a token. Rejects with what discover and connect reject with. */
 export async function withToken(instance: string | URL | Instance, token: string, options: UserOptions = {}): Promise<LoggedInUser> {
   checkToken(token);
+  check(options, USER, "withToken");
   return open(await at(instance, options), token, null, null, options);
 }
 
