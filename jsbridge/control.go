@@ -36,7 +36,7 @@ func Serve() {
 }
 
 // control is what JavaScript can ask for that is not worth a place on the hot
-// path. Arguments come from host.ts, which has checked their types: reading an
+// path. Arguments come from core.ts, plain data made in gateway.ts: reading an
 // object with a throwing getter would break the Go runtime.
 var control = map[string]func(arguments) any{
 	"open":    open,

@@ -482,3 +482,51 @@ func TestKinds(t *testing.T) {
 		}
 	}
 }
+
+// Every kind of object can be watched through a handle, and is made and changed by
+// the events that concern it.
+func TestEveryKindByItsFunction(t *testing.T) {
+	h := connect(t, nil)
+	channel, thread := Channel(h, event.Snowflake(21)), Thread(h, event.Snowflake(31))
+	member, user := Member(h, 10, event.Snowflake(51)), User(h, event.Snowflake(51))
+	rule, voice := AutoModerationRule(h, event.Snowflake(61)), VoiceState(h, 10, event.Snowflake(51))
+	s := channel.w.store
+	someone := obj{"id": "51", "username": "ann"}
+	play(t, s, "CHANNEL_CREATE", obj{"id": "21", "guild_id": "10", "type": 0, "name": "general"})
+	play(t, s, "THREAD_CREATE", obj{"id": "31", "guild_id": "10", "parent_id": "21", "type": 11, "name": "aside"})
+	play(t, s, "GUILD_MEMBER_ADD", obj{"guild_id": "10", "user": someone, "roles": []any{}, "nick": "annie"})
+	play(t, s, "AUTO_MODERATION_RULE_CREATE", obj{"id": "61", "guild_id": "10", "name": "no spam"})
+	play(t, s, "VOICE_STATE_UPDATE", obj{"guild_id": "10", "channel_id": "22", "user_id": "51", "session_id": "x"})
+	told := func() []string {
+		all := []any{channel.Current(), thread.Current(), member.Current(), user.Current(), rule.Current(), voice.Current()}
+		texts := make([]string, len(all))
+		for i, v := range all {
+			text, err := event.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[i] = string(text)
+		}
+		return texts
+	}
+	holds := func(want ...string) {
+		t.Helper()
+		for i, text := range told() {
+			if !strings.Contains(text, want[i]) {
+				t.Errorf("%s lacks %s", text, want[i])
+			}
+		}
+	}
+	holds(`"general"`, `"aside"`, `"annie"`, `"ann"`, `"no spam"`, `"channel_id":"22"`)
+	play(t, s, "CHANNEL_UPDATE", obj{"id": "21", "guild_id": "10", "type": 0, "name": "lobby"})
+	play(t, s, "THREAD_UPDATE", obj{"id": "31", "guild_id": "10", "parent_id": "21", "type": 11, "name": "detour"})
+	play(t, s, "GUILD_MEMBER_UPDATE", obj{"guild_id": "10", "user": obj{"id": "51", "username": "anna"}, "roles": []any{}, "nick": "nan"})
+	play(t, s, "AUTO_MODERATION_RULE_UPDATE", obj{"id": "61", "guild_id": "10", "name": "less spam"})
+	play(t, s, "VOICE_STATE_UPDATE", obj{"guild_id": "10", "channel_id": "23", "user_id": "51", "session_id": "x"})
+	holds(`"lobby"`, `"detour"`, `"nan"`, `"anna"`, `"less spam"`, `"channel_id":"23"`)
+	play(t, s, "VOICE_STATE_UPDATE", obj{"guild_id": "10", "channel_id": nil, "user_id": "51", "session_id": "x"})
+	play(t, s, "CHANNEL_DELETE", obj{"id": "21", "guild_id": "10", "type": 0})
+	if voice.Current() != nil || !channel.Deleted() {
+		t.Error("someone who has left still speaks, or a channel that is deleted is there")
+	}
+}
