@@ -21,14 +21,15 @@ const (
 	opHeartbeatACK   = 11
 )
 
-// The timers of a session; unset ones are at never.
+// The timers of a session; unset ones are at never. Of several that are due at a
+// time, those that may end the connection come before those that send on it.
 const (
 	timerState    = iota // the deadline of the present state
-	timerBeat            // the next heartbeat
 	timerProbe           // the answer to a probe
+	timerDrain           // the server has had time to close after op 7
+	timerBeat            // the next heartbeat
 	timerIdentify        // Identify or Resume again after Invalid Session
 	timerQueue           // the rate limit lets the next send through
-	timerDrain           // the server has had time to close after op 7
 	timerRetry           // the next dial
 	timerCount
 )

@@ -483,6 +483,22 @@ func TestInvalidSessionResumable(t *testing.T) {
 	}
 }
 
+// Timers that come late come together: nothing is said on a connection that one of
+// them ends.
+func TestTimersThatComeTogether(t *testing.T) {
+	r := newRig(t).ready().closed(CloseAbnormal).redial()
+	r.recv(`{"op":9,"d":true}`, `{"op":7,"d":4000}`)
+	r.out = nil
+	r.now += 10 * time.Second
+	r.s.Tick(r.now)
+	r.drain()
+	r.run(0)
+	r.state(StateBackoff)
+	if w := strings.Join(r.writes(), " "); strings.Contains(w, `"op":6`) {
+		t.Fatalf("wrote %s on a connection that is let go", w)
+	}
+}
+
 func TestInvalidSessionInALoop(t *testing.T) {
 	r := newRig(t).start().opened().recv(hello)
 	for range 1000 {

@@ -424,6 +424,10 @@ func (c *chaos) fault() {
 				set("garbage")
 				if l := c.Client.line; l != nil {
 					l.odd = true // where Hello has not come, this may be one
+					if l.compressed {
+						// Where it ended in a frame with others, nobody could tell.
+						c.Server.SetFaults(now, all, c.habit)
+					}
 				}
 				for range 1 + c.r.IntN(3) {
 					g := []string{`{bad`, `[]`, `null`, `{"op":77}`, `{"op":0}`, `{"op":11}`, `{"op":10,"d":{"heartbeat_interval":5000}}`, ``, `{"op":0,"t":"ODD","d":{"x":}}`}
