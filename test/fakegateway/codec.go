@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zlib"
@@ -37,14 +38,38 @@ func (e *Engine) newEncoder(etf bool, compress string) *encoder {
 	enc := &encoder{etf: etf}
 	switch {
 	case compress == compressZlib:
-		enc.zlib = zlib.NewWriter(&enc.buf)
+		enc.zlib = zlibWriters.Get().(*zlib.Writer)
+		enc.zlib.Reset(&enc.buf)
 	case compress == compressZstd && e.rules.zstdFrames:
 		enc.frames = e.zstd
 	case compress == compressZstd:
-		// The options are valid, so there is no error.
-		enc.zstd, _ = zstd.NewWriter(&enc.buf, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+		enc.zstd = zstdWriters.Get().(*zstd.Encoder)
+		enc.zstd.Reset(&enc.buf)
 	}
 	return enc
+}
+
+// Compressors are large, and connections many.
+var (
+	zlibWriters = sync.Pool{New: func() any { return zlib.NewWriter(nil) }}
+	zstdWriters = sync.Pool{New: func() any {
+		// The options are valid, so there is no error.
+		w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+		return w
+	}}
+)
+
+// release gives back what others can use. Nothing may be encoded after it.
+func (e *encoder) release() {
+	if e.zlib != nil {
+		e.zlib.Reset(nil)
+		zlibWriters.Put(e.zlib)
+	}
+	if e.zstd != nil {
+		e.zstd.Reset(nil)
+		zstdWriters.Put(e.zstd)
+	}
+	e.zlib, e.zstd = nil, nil
 }
 
 // compressed tells whether there is a transport compression.

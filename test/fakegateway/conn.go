@@ -236,14 +236,23 @@ func (c *EngineConn) receive(data []byte, binary bool) {
 	}
 }
 
-// remember notes a message for State.
+// remember notes a message for received.
 func (c *EngineConn) remember(m Message) {
-	c.log = append(c.log, c.e.redacted(m))
+	c.log = append(c.log, m)
 	c.logBytes += m.Size
 	for len(c.log) > loggedMessages || len(c.log) > 1 && c.logBytes > loggedBytes {
 		c.logBytes -= c.log[0].Size
 		c.log = c.log[1:]
 	}
+}
+
+// received is what is remembered of the messages that have come, as it may be shown.
+func (c *EngineConn) received() []Message {
+	list := make([]Message, len(c.log))
+	for i, m := range c.log {
+		list[i] = c.e.redacted(m)
+	}
+	return list
 }
 
 var tokenMember = regexp.MustCompile(`(?i)("[a-z_]*token"\s*:\s*)"(?:[^"\\]|\\.)*"?`)
@@ -323,6 +332,9 @@ func (c *EngineConn) end(by string) {
 	c.e.stop(c.beat)
 	c.e.stop(c.identify)
 	c.flood = flood{}
-	c.enc = nil
+	if c.enc != nil {
+		c.enc.release()
+		c.enc = nil
+	}
 	c.e.logf("#%d closed by the %s, %d/%d", c.ID, by, c.closeCode, c.clientCode)
 }

@@ -103,7 +103,7 @@ func (c *EngineConn) State() ConnState {
 		ID: c.ID, Open: !c.closed && !c.gone, Path: c.Request.Path, Query: c.Request.Query.Encode(),
 		UserAgent: c.Request.Header.Get("User-Agent"), Origin: c.Request.Header.Get("Origin"),
 		OpenedMS: c.openedAt.Milliseconds(), Sent: c.sent, Events: c.events, Backlog: c.outbox.bytes, Frozen: c.frozen,
-		Session: c.session, User: c.user, Received: append([]Message{}, c.log...), ClosedBy: c.closedBy,
+		Session: c.session, User: c.user, Received: c.received(), ClosedBy: c.closedBy,
 		CloseCode: c.closeCode, CloseReason: c.closeReason, ClientCode: c.clientCode, ClientReason: c.clientReason,
 	}
 	if l, ok := c.link.(Backlogged); ok {
