@@ -53,6 +53,7 @@ func ready(t testing.TB) int32 {
 		t.Fatal("open failed")
 	}
 	h := int32(handle)
+	setClock(1000)
 	call(t, "start", handle, 1000.0)
 	out := outputs(h, next(h))
 	if len(out) != 2 || out[1] != `1 wss://x.test/?v=9&encoding=json` || !strings.Contains(out[0], `"dialing"`) {
@@ -60,11 +61,11 @@ func ready(t testing.TB) int32 {
 	}
 	opened(h, 1, 1001)
 	outputs(h, next(h))
-	out = outputs(h, received(h, 1, put(`{"op":10,"d":{"heartbeat_interval":30000}}`), 0, 1002))
+	out = outputs(h, received(h, 1, put(`{"op":10,"d":{"heartbeat_interval":30000}}`), 0))
 	if len(out) != 2 || out[1] != `2 {"op":2,"d":{"token":"secret"}}` {
 		t.Fatalf("hello: %q", out)
 	}
-	out = outputs(h, received(h, 1, put(`{"op":0,"t":"READY","s":0,"d":{"session_id":"abc"}}`), 0, 1003))
+	out = outputs(h, received(h, 1, put(`{"op":0,"t":"READY","s":0,"d":{"session_id":"abc"}}`), 0))
 	if len(out) != 2 || out[0] != `5 {"state":"ready","resumed":false}` {
 		t.Fatalf("ready: %q", out)
 	}
@@ -94,28 +95,34 @@ func TestHotPath(t *testing.T) {
 	}
 	head, tail = ends(message("WANTED", 6))
 	r := glance(h, 1, head, tail)
-	if r&7 != int32(session.GlancedPayload) || call(t, "kind", int(h), int(r>>3)) != "WANTED" {
+	if r&7 != int32(session.GlancedPayload) || call(t, "kind", int(h), int(r>>5)) != "WANTED" {
 		t.Fatalf("observed: %d", r)
 	}
 	if find(h).seq != 6 {
 		t.Fatalf("seq in memory is %v", find(h).seq)
 	}
+	if session.Head(r>>3&3) != session.HeadPlain {
+		t.Fatal("others that begin alike are not recognized")
+	}
+	if r := again(h, 1, r>>5, 7); r != int32(session.GlancedEvent) || find(h).seq != 7 {
+		t.Fatalf("again: %d, seq in memory is %v", r, find(h).seq)
+	}
 	payload := fmt.Sprintf(`{"content":%q}`, strings.Repeat("x", 300))
-	if out := outputs(h, received(h, 1, put(message("WANTED", 7)), 0, 1004)); len(out) != 1 || out[0] != "4 "+message("WANTED", 7) {
+	if out := outputs(h, received(h, 1, put(message("WANTED", 7)), 0)); len(out) != 1 || out[0] != "4 "+message("WANTED", 7) {
 		t.Fatalf("received: %q", out)
 	}
 	if record.frame != 1 {
 		t.Fatal("the message is the frame, and JavaScript should be told so")
 	}
-	if text := data(); record.more != 0 || text[record.head:len(text)-int(record.tail)] != payload || record.kind != r>>3 {
+	if text := data(); record.more != 0 || text[record.head:len(text)-int(record.tail)] != payload || record.kind != r>>5 {
 		t.Fatalf("the record is %+v", record)
 	}
 	// Where JavaScript could not count the bytes, it is not told where the payload lies.
-	outputs(h, received(h, 1, put(`{"x":"é","op":0,"t":"WANTED","d":`+payload+`,"s":8}`), 0, 1004))
+	outputs(h, received(h, 1, put(`{"x":"é","op":0,"t":"WANTED","d":`+payload+`,"s":8}`), 0))
 	if record.kind != 0 {
 		t.Fatalf("the record is %+v", record)
 	}
-	outputs(h, received(h, 1, put(`{"op":1}`), 0, 1005))
+	outputs(h, received(h, 1, put(`{"op":1}`), 0))
 	if _, ok := call(t, "snapshot", int(h)).(map[string]any); !ok {
 		t.Fatal("no snapshot")
 	}
@@ -139,10 +146,13 @@ func TestNothingIsAllocated(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, func() { glance(h, 1, head, tail) }); n != 0 {
 			t.Errorf("a glance at %s allocates %v times", name, n)
 		}
+		if n := testing.AllocsPerRun(1000, func() { again(h, 1, 1, 10) }); n != 0 {
+			t.Errorf("%s again allocates %v times", name, n)
+		}
 		size := put(msg)
-		received(h, 1, size, 0, 2000)
+		received(h, 1, size, 0)
 		if n := testing.AllocsPerRun(1000, func() {
-			received(h, 1, size, 0, 2000)
+			received(h, 1, size, 0)
 			for next(h) != 0 {
 			}
 		}); n != 0 {
@@ -154,8 +164,9 @@ func TestNothingIsAllocated(t *testing.T) {
 // TestBadCalls: a mistake on the other side is harmless.
 func TestBadCalls(t *testing.T) {
 	for _, h := range []int32{-1, 0, 999} {
-		received(h, 1, put("{}"), 0, 0)
+		received(h, 1, put("{}"), 0)
 		glance(h, 1, 10, 10)
+		again(h, 1, 1, 5)
 		opened(h, 1, 0)
 		closed(h, 1, 1000, 0, 0, 0)
 		tick(h, 0)
@@ -169,7 +180,7 @@ func TestBadCalls(t *testing.T) {
 	}
 	h := ready(t)
 	defer call(t, "release", int(h))
-	if received(h, 1, 1<<30, 0, 0) != 0 || glance(h, 1, tailAt+1, 0) != 0 || glance(h, 1, -1, -1) != 0 {
+	if received(h, 1, 1<<30, 0) != 0 || glance(h, 1, tailAt+1, 0) != 0 || glance(h, 1, -1, -1) != 0 || again(h, 1, -1, 5) != 0 || again(h, 1, 0, 5) != 0 || again(h, 1, 99, 5) != 0 {
 		t.Error("sizes are not checked")
 	}
 	closed(h, 1, 1000, 1<<30, 0, 0)

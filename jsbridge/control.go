@@ -74,6 +74,7 @@ func open(a arguments) any {
 		Queue:      cfg.int("queueSize"),
 		Attempts:   cfg.int("attempts"),
 		Seed:       uint64(cfg.float("seed")),
+		Clock:      clock,
 		Kinds:      &c.kinds,
 		Hosts:      &hosts,
 	}

@@ -87,23 +87,34 @@ func seqAddress(handle int32) int32 {
 	return 0
 }
 
+// The clock of sessions: JavaScript's, carried on by Go's.
+var clockAt, clockIs = time.Now(), time.Duration(0)
+
+func clock() time.Duration { return clockIs + time.Since(clockAt) }
+
+// setClock tells what time it is, when that is not what clock would say.
+//
+//go:wasmexport setClock
+func setClock(now float64) { clockAt, clockIs = time.Now(), ms(now) }
+
 // received takes the first n bytes of the input as one frame. It returns what
-// next does.
+// next does. It is not told the time, as asking a browser for that takes as long as
+// a tenth of a message does: Go asks when it matters.
 //
 //go:wasmexport received
-func received(handle, conn, n, binary int32, now float64) int32 {
+func received(handle, conn, n, binary int32) int32 {
 	c := find(handle)
 	if c == nil || uint(n) > uint(len(input)) {
 		return 0
 	}
-	c.s.Received(ms(now), session.Conn(conn), input[:n], binary != 0)
+	c.s.Received(session.Untold, session.Conn(conn), input[:n], binary != 0)
 	return c.put(c.s.Next())
 }
 
 // glance is received for the two ends of a text message: its first bytes stand
 // at the beginning of the input, its last bytes at tailAt (see session.Glance).
-// It returns the session.Glanced and, from the fourth bit on, the ID of the
-// event's kind.
+// It returns the session.Glanced, from the fourth bit on the session.Head, and from
+// the sixth on the ID of the event's kind.
 //
 //go:wasmexport glance
 func glance(handle, conn, head, tail int32) int32 {
@@ -111,12 +122,26 @@ func glance(handle, conn, head, tail int32) int32 {
 	if c == nil || uint32(head) > tailAt || uint32(tail) > tailAt || len(input) < 2*tailAt {
 		return 0
 	}
-	kind, result := c.s.Glance(session.Conn(conn), input[:head], input[tailAt:tailAt+tail])
+	kind, result, alike := c.s.Glance(session.Conn(conn), input[:head], input[tailAt:tailAt+tail])
 	if result == session.GlancedNothing {
 		return 0
 	}
 	c.seq = float64(c.s.Seq())
-	return int32(kind.ID)<<3 | int32(result)
+	return int32(kind.ID)<<5 | int32(alike)<<3 | int32(result)
+}
+
+// again is glance for a message that is known to begin as one of this kind did, and
+// whose number is known. It returns the session.Glanced.
+//
+//go:wasmexport again
+func again(handle, conn, kind int32, seq float64) int32 {
+	c := find(handle)
+	if c == nil || kind < 1 || int(kind) > c.kinds.Len() {
+		return 0
+	}
+	result := c.s.Again(session.Conn(conn), c.kinds.Kind(int(kind)), int64(seq))
+	c.seq = float64(c.s.Seq())
+	return int32(result)
 }
 
 // tailAt is where in the input the end of a message stands. core.ts knows it.

@@ -117,6 +117,9 @@ type Config struct {
 	Attempts int
 	// Seed of all that is random (jitter); the same seed repeats a run exactly.
 	Seed uint64
+	// Clock tells the time where Received was not told it (see Untold). It may be
+	// nil if that never is so.
+	Clock func() time.Duration
 	// Kinds says which events are observed. It belongs to the session from here
 	// on; the driver changes it only between inputs.
 	Kinds *Kinds

@@ -360,7 +360,7 @@ func (s *Session) nextTransport() {
 // broken ends a connection whose bytes cannot be decompressed. What they might
 // have meant is not guessed at: the session is resumed.
 func (s *Session) broken(err error) {
-	now := s.heardAt
+	now := s.time()
 	if _, tooLarge := err.(*wire.LimitError); tooLarge {
 		s.lose(now, &Error{Code: ErrMessageTooBig, Message: "a message is larger than the limit of " + strconv.Itoa(s.cfg.MaxReceive) + " bytes; raise the limit if the server is to be trusted", Fatal: true}, true, CloseKeep)
 		return

@@ -25,6 +25,21 @@ const (
 	GlancedPayloadLast
 )
 
+// Head says what a driver may conclude from the beginning of a message for those
+// that begin alike (see Session.Again).
+type Head uint8
+
+const (
+	// HeadOdd: nothing.
+	HeadOdd Head = iota
+	// HeadPlain: all up to the payload is the same for every event of the kind; the
+	// number stands at the end, as `,"s":123}`, and the payload runs up to there.
+	HeadPlain
+	// HeadNumbered: it is but for the number, behind `,"s":`, and the payload runs
+	// up to the last character.
+	HeadNumbered
+)
+
 // head remembers the beginning of a message, up to its payload. Every event of a
 // kind begins with the same bytes, but for the number where that stands before
 // the payload, and comparing them takes a third of the time that reading them
@@ -95,40 +110,67 @@ func (h *head) remember(begin []byte, kind *Kind, numbered bool) {
 // (see wire.GlanceHead): head ends with the brace that opens the payload, if
 // there is one, tail begins with the last comma of the message. Unless the result
 // is GlancedNothing the message is dealt with and kind is its event; no output
-// follows.
+// follows, and head says whether others that begin like it may be given to Again.
 //
 // It is not told the time: a driver that glances must also give something to
 // Received now and then, which the server's ACKs see to.
-func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanced) {
-	if s.state != StateReady || conn != s.conn || s.timers[timerProbe] != never || s.head < len(s.out) || len(begin) <= minHead {
-		return nil, GlancedNothing
+func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanced, head Head) {
+	if !s.plain(conn) || len(begin) <= minHead {
+		return nil, GlancedNothing, HeadOdd
 	}
 	kind, seq, brace := s.meet(begin)
 	if kind == nil {
-		return nil, GlancedNothing
+		return nil, GlancedNothing, HeadOdd
 	}
 	last, ok := seq >= 0, false
 	if !last {
 		if seq, ok = wire.GlanceTail(end); !ok {
-			return nil, GlancedNothing
+			return nil, GlancedNothing, HeadOdd
 		}
 	}
+	result = s.passed(kind, seq)
+	if brace {
+		head = HeadPlain
+		if last {
+			head = HeadNumbered
+		}
+	}
+	if result == GlancedEvent && brace {
+		result = GlancedPayload
+		if last {
+			result = GlancedPayloadLast
+		}
+	}
+	return kind, result, head
+}
+
+// Again is Glance for a message of which the driver knows by itself that it begins
+// as one did before, which was of this kind, and what its number is. The result is
+// GlancedNothing, GlancedUnobserved or GlancedEvent.
+func (s *Session) Again(conn Conn, kind *Kind, seq int64) Glanced {
+	if !s.plain(conn) {
+		return GlancedNothing
+	}
+	return s.passed(kind, seq)
+}
+
+// plain reports whether an event that comes now on conn is one like any other.
+func (s *Session) plain(conn Conn) bool {
+	return s.state == StateReady && conn == s.conn && s.timers[timerProbe] == never && s.head == len(s.out)
+}
+
+// passed counts an event, unless it is one of a replay.
+func (s *Session) passed(kind *Kind, seq int64) Glanced {
 	if seq >= 0 && seq <= s.resumed {
-		return nil, GlancedNothing // a replay
+		return GlancedNothing
 	}
 	kind.Count++
 	s.heard = true
 	s.snap.Seq = max(s.snap.Seq, seq)
-	switch {
-	case !s.kinds.wants(kind):
-		return kind, GlancedUnobserved
-	case !brace:
-		return kind, GlancedEvent
-	case last:
-		return kind, GlancedPayloadLast
-	default:
-		return kind, GlancedPayload
+	if !s.kinds.wants(kind) {
+		return GlancedUnobserved
 	}
+	return GlancedEvent
 }
 
 // meet reads the beginning of a message, which it remembers: its kind, nil if there

@@ -38,7 +38,7 @@ func TestGlanceIsReceived(t *testing.T) {
 		if !strings.Contains(msg[1:], "{") {
 			begin = msg[:127]
 		}
-		kind, result := glanced.s.Glance(glanced.s.conn, []byte(begin), []byte(msg[strings.LastIndexByte(msg, ','):]))
+		kind, result, head := glanced.s.Glance(glanced.s.conn, []byte(begin), []byte(msg[strings.LastIndexByte(msg, ','):]))
 		if result == GlancedNothing {
 			continue
 		}
@@ -54,12 +54,58 @@ func TestGlanceIsReceived(t *testing.T) {
 		if seen := len(received.out) > 0; seen != (result != GlancedUnobserved) {
 			t.Fatalf("%s: a glance says %v, received %v", msg, result, received.out)
 		}
+		plain := strings.HasPrefix(form, `{"op":0,"t":%[1]q,"d":{`)
+		if want := map[bool]Head{true: HeadPlain, false: HeadNumbered}[plain]; head != want && !strings.Contains(form, `"d":[`) {
+			t.Fatalf("%s: others that begin like it are said to be %v", msg, head)
+		}
 		if payload := msg[len(begin)-1:]; result == GlancedPayloadLast && payload[:len(payload)-1] != string(received.out[0].Data) {
 			t.Fatalf("%s: the payload is %s", msg, received.out[0].Data)
 		}
 	}
 	if taken[forms[0]] == 0 || taken[forms[1]] == 0 || taken[forms[6]] > 0 || taken[forms[9]] > 0 {
 		t.Fatalf("glanced at: %v", taken)
+	}
+}
+
+// Again does what a glance does, too, but for what only glances can tell.
+func TestAgainIsAGlance(t *testing.T) {
+	glanced, again := newRig(t).ready(), newRig(t).ready()
+	seen := func(s *Session, seq int) (*Kind, Glanced) {
+		msg := fmt.Sprintf(`{"op":0,"t":"MESSAGE_CREATE","d":{"a":"%s"},"s":%d}`, strings.Repeat("x", 150), seq)
+		kind, result, _ := s.Glance(s.conn, []byte(msg[:35]), []byte(msg[strings.LastIndexByte(msg, ','):]))
+		return kind, result
+	}
+	seen(glanced.s, 5)
+	kind, _ := seen(again.s, 5)
+	same := func(seq int) {
+		t.Helper()
+		twin, want := seen(glanced.s, seq)
+		got := again.s.Again(again.s.conn, kind, int64(seq))
+		if want == GlancedPayload {
+			want = GlancedEvent
+		}
+		if got != want || again.s.Seq() != glanced.s.Seq() || want != GlancedNothing && *twin != *kind {
+			t.Fatalf("%d: %v, %d and %+v again; a glance says %v, %d and %+v", seq, got, again.s.Seq(), kind, want, glanced.s.Seq(), twin)
+		}
+	}
+	same(6)
+	same(9)
+	same(8)
+	for _, r := range []*rig{glanced, again} {
+		r.s.kinds.Unobserve("*")
+	}
+	same(10)
+	for _, r := range []*rig{glanced, again} {
+		r.recv(`{"op":7}`)
+	}
+	same(11)
+	for _, r := range []*rig{glanced, again} {
+		r.redial().recv(event("A", 11), `{"op":0,"t":"RESUMED","s":12,"d":{}}`)
+	}
+	same(10) // which the replay has brought, or will
+	same(13)
+	if again.s.Again(again.s.conn+1, kind, 14) != GlancedNothing {
+		t.Fatal("it takes what comes on another connection")
 	}
 }
 

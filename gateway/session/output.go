@@ -97,7 +97,8 @@ type Gap struct {
 	Reason *Error
 	// LastSeq is the highest sequence number received before, -1 if none.
 	LastSeq int64
-	// DisconnectedAt is when the session was last heard.
+	// DisconnectedAt is when the session was last heard; for a driver that does not
+	// tell when each message came, up to a heartbeat interval before.
 	DisconnectedAt time.Duration
 	// ReconnectedAt is when events began to arrive again.
 	ReconnectedAt time.Duration

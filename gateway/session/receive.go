@@ -10,14 +10,21 @@ import (
 // of the last frame is left to look at.
 func (s *Session) Idle() bool { return s.head == len(s.out) && (s.dec == nil || !s.dec.Pending()) }
 
+// time is when the present message came.
+func (s *Session) time() time.Duration {
+	if s.untold {
+		s.heardAt, s.untold = s.cfg.Clock(), false
+	}
+	return s.heardAt
+}
+
 // message acts on one message of the server.
 func (s *Session) message(msg []byte) {
-	now := s.heardAt
 	var m wire.Message
 	etf := wire.IsETF(msg)
 	if !etf {
 		if kind := s.recognize(msg, &m); kind != nil {
-			s.dispatch(now, kind, &m, msg, false)
+			s.dispatch(kind, &m, msg, false)
 			return
 		}
 	}
@@ -30,16 +37,17 @@ func (s *Session) message(msg []byte) {
 	if err != nil {
 		text := err.Error()
 		if s.state == StateAwaitingHello {
-			s.lose(now, &Error{Code: ErrNotGateway, Message: s.host() + " does not speak the gateway protocol (" + text + "); is this the URL of a gateway?"}, true, CloseKeep)
+			s.lose(s.time(), &Error{Code: ErrNotGateway, Message: s.host() + " does not speak the gateway protocol (" + text + "); is this the URL of a gateway?"}, true, CloseKeep)
 			return
 		}
 		s.report(ErrMalformed, "a message that cannot be read was dropped ("+text+")")
 		return
 	}
 	if m.Op == opDispatch {
-		s.dispatch(now, s.kinds.arrived(m.Type), &m, msg, etf)
+		s.dispatch(s.kinds.arrived(m.Type), &m, msg, etf)
 		return
 	}
+	now := s.time()
 	// The server's numbers run on through op 7 and op 9.
 	s.snap.Seq = max(s.snap.Seq, m.Seq)
 	d := m.Data
@@ -82,23 +90,23 @@ func (s *Session) translate(term []byte) (d []byte, err error) {
 
 // dispatch acts on an event. Its number counts before anything can go wrong
 // with its payload, and its payload is only touched if somebody wants it.
-func (s *Session) dispatch(now time.Duration, kind *Kind, m *wire.Message, msg []byte, etf bool) {
+func (s *Session) dispatch(kind *Kind, m *wire.Message, msg []byte, etf bool) {
 	kind.Count++
 	switch {
 	case kind.role == roleReady:
-		if !s.ready(now, m, etf) {
+		if !s.ready(s.time(), m, etf) {
 			return
 		}
 	case kind.role == roleResumed:
 		s.snap.Seq = max(s.snap.Seq, m.Seq)
 		if s.state == StateResuming {
 			s.refusals = 0
-			s.becomeReady(now, true)
+			s.becomeReady(s.time(), true)
 		}
 	default:
 		if s.state == StateResuming {
 			// The replay makes progress, which an ACK would not show.
-			s.set(timerState, min(now+identifyTimeout, s.resumeBy))
+			s.set(timerState, min(s.time()+identifyTimeout, s.resumeBy))
 			if m.Seq >= 0 && m.Seq <= s.snap.Seq {
 				return // it had arrived before
 			}

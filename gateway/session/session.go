@@ -57,6 +57,7 @@ type Session struct {
 	onResumeHost bool
 	dialedAt     time.Duration
 	heardAt      time.Duration
+	untold       bool // it does not count the present message yet
 	heard        bool // since the last heartbeat
 	interval     time.Duration
 	beatAt       time.Duration // of the last heartbeat not acknowledged; never if none
@@ -229,13 +230,21 @@ func (s *Session) Opened(now time.Duration, conn Conn) {
 	s.set(timerState, now+helloTimeout)
 }
 
+// Untold may be given to Received in place of the time by a driver whose clock is
+// dear, as a browser's is: the few messages to which the time matters ask
+// Config.Clock.
+const Untold time.Duration = -1
+
 // Received hands over one WebSocket message, which must stay unchanged until
 // Next has returned nil.
 func (s *Session) Received(now time.Duration, conn Conn, frame []byte, binary bool) {
 	if !s.is(conn) || s.dec == nil {
 		return
 	}
-	s.heardAt, s.heard = now, true
+	s.heard, s.untold = true, now == Untold
+	if !s.untold {
+		s.heardAt = now
+	}
 	if s.timers[timerProbe] != never {
 		s.set(timerProbe, never)
 	}

@@ -264,6 +264,47 @@ func TestLatency(t *testing.T) {
 	}
 }
 
+// A driver need not tell when a message came: it is asked where that matters.
+func TestUntold(t *testing.T) {
+	asked := 0
+	var r *rig
+	r = newRig(t, func(c *Config) { c.Clock = func() time.Duration { asked++; return r.now } })
+	recv := func(msg string, want int) {
+		t.Helper()
+		asked = 0
+		r.s.Received(Untold, r.conn, []byte(msg), false)
+		r.drain()
+		if asked != want {
+			t.Fatalf("%s: asked for the time %d times, want %d", msg, asked, want)
+		}
+	}
+	r.start().opened()
+	recv(hello, 1)
+	r.run(time.Second)
+	recv(readyMsg, 1)
+	recv(event("A", 5), 0)
+	recv(`{"s":6,"op":0,"t":"A","d":{}}`, 0)
+	r.out = nil
+	for len(r.writes()) == 0 {
+		at, _ := r.s.Deadline()
+		r.run(at - r.now)
+	}
+	r.run(70 * time.Millisecond)
+	recv(event("A", 7), 0)
+	recv(`{"op":11}`, 1)
+	if acks := r.take(OutputAck); len(acks) != 1 || acks[0].Latency != 70*time.Millisecond {
+		t.Fatalf("latency %v", acks)
+	}
+	lastHeard := r.now
+	r.run(time.Second)
+	recv(`{"op":9,"d":false}`, 1)
+	r.run(10 * time.Second)
+	recv(readyMsg, 1)
+	if gaps := r.take(OutputGap); len(gaps) != 1 || gaps[0].Gap.DisconnectedAt != lastHeard+time.Second || gaps[0].Gap.ReconnectedAt != r.now {
+		t.Fatalf("gaps %v", gaps)
+	}
+}
+
 // A connection on which nothing at all arrives for an interval after a
 // heartbeat is dead; one on which only the ACK is missing is not.
 func TestZombie(t *testing.T) {

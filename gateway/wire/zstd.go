@@ -23,6 +23,7 @@ type zstdReader struct {
 	maxBlock    int   // what one of its blocks may hold
 	size, wants int64 // bytes decoded, and promised (-1: nothing)
 	checksummed bool
+	hashing     bool // nothing of it has been handed out: its checksum can still help
 	hash        xxh64
 	kind        zstdBlock
 	last        bool
@@ -117,6 +118,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			// blocks get, as those are which a long message is cut into, or that
 			// it is so large itself.
 			if z.part == zstdBlockHeader && z.have == 0 && blocks > 0 && one && last < zstdMaxBlock {
+				z.hashing = false
 				return i, flushed, nil
 			}
 			return i, needInput, nil
@@ -190,7 +192,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			}
 
 		case zstdChecksum:
-			if uint32(z.hash.sum()) != binary.LittleEndian.Uint32(b) {
+			if z.hashing && uint32(z.hash.sum()) != binary.LittleEndian.Uint32(b) {
 				return i, 0, errorAt("zstd: wrong checksum", i)
 			}
 			return i, ended, z.endFrame(o, i)
@@ -267,6 +269,7 @@ func (z *zstdReader) frameHeader(b []byte) error {
 	for k := range z.seqs {
 		z.seqs[k].states = nil
 	}
+	z.hashing = z.checksummed
 	z.hash.reset()
 	return nil
 }
@@ -300,7 +303,7 @@ func (z *zstdReader) block(o *output, b []byte) *Error {
 	if z.wants >= 0 && z.size > z.wants {
 		return errorAt("zstd: frame has another size than it says", 0)
 	}
-	if z.checksummed {
+	if z.hashing {
 		z.hash.write(o.buf[o.pos-size : o.pos])
 	}
 	return nil

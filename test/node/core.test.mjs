@@ -100,6 +100,14 @@ class World {
   }
 }
 
+/** The ways in which servers write events. */
+const FORMS = [
+  (t, s, d) => `{"op":0,"t":"${t}","d":${d},"s":${s}}`,
+  (t, s, d) => `{"t":"${t}","s":${s},"op":0,"d":${d}}`,
+  (t, s, d) => `{"t":"${t}","op":0,"d":${d},"s":${s}}`,
+  (t, s, d) => `{"op":0,"t":"${t}","s":${s},"d":${d}}`,
+];
+
 /** A server of the documented protocol, with a bad network before it. */
 class Server {
   sessions = new Map();
@@ -135,7 +143,7 @@ class Server {
   }
 
   event(s, t, d) {
-    const msg = this.world.below(2) ? `{"t":"${t}","op":0,"d":${JSON.stringify(d)},"s":${++s.seq}}` : `{"op":0,"t":"${t}","s":${++s.seq},"d":${JSON.stringify(d)}}`;
+    const msg = this.world.pick(FORMS)(t, ++s.seq, JSON.stringify(d));
     s.history.push([s.seq, msg]);
     s.socket?.down(msg);
   }
@@ -562,4 +570,66 @@ test("the browser's driver lives through trouble", async (t) => {
 
 test("a seed always gives the same life", async () => {
   for (const seed of [1, 2]) assert.deepEqual((await live(seed)).trace, (await live(seed)).trace);
+});
+
+test("events that begin like others are read as JSON.parse reads them", async () => {
+  const got = [];
+  let stats;
+  const core = new Core({
+    report: (id, r) => {
+      if (typeof r === "string") got.push(JSON.parse(r));
+      if (r.type === "stats") stats = r.stats;
+    },
+    event: (id, t, text, from, to) => got.push({ t, d: JSON.parse(text.slice(from, to)) }),
+  });
+  await core.load(wasm);
+  const real = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
+  let socket;
+  globalThis.WebSocket = class {
+    constructor() {
+      socket = this;
+    }
+    send() {}
+    close() {}
+  };
+  try {
+    const config = { url: "ws://main.test/", identify: '{"token":"t"}', version: 9, transports: "json", maxMessageSize: 4096, maxReceiveSize: 1 << 20, queueSize: 10, attempts: 1, session: null };
+    core.post({ type: "open", id: 1, config, lost: null, observe: ["READY", "MESSAGE_CREATE", "GUILD_MEMBER_ADD", "TYPING_START"] });
+    const down = (data) => socket.onmessage({ data });
+    socket.onopen({});
+    down('{"op":10,"d":{"heartbeat_interval":41250}}');
+    down(FORMS[0]("READY", 1, '{"session_id":"abc"}'));
+    assert.equal(got.length, 1);
+
+    const draw = random(7);
+    const pick = (list) => list[Math.floor(draw() * list.length)];
+    const counts = { READY: 1, MESSAGE_CREATE: 0, MESSAGE_DELETE: 0 };
+    let seq = 1;
+    const want = [];
+    for (let i = 0; i < 4000; i++) {
+      // Names that share a place among the heads, and observed ones among others.
+      const t = pick(["MESSAGE_CREATE", "MESSAGE_DELETE", "GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE", "MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE", "TYPING_START"]);
+      const d = pick([{}, { id: i }, { s: 7, "s\"": ',"s":8}' }, { content: "x".repeat(draw() * 200), t: "OTHER" }, { content: "Grüße", at: [{ a: [1, "{"] }] }]);
+      const text = pick(FORMS)(t, (seq += pick([1, 1, 1, 20])), JSON.stringify(d));
+      down(text);
+      counts[t] = (counts[t] ?? 0) + 1;
+      if (["MESSAGE_CREATE", "GUILD_MEMBER_ADD", "TYPING_START"].includes(t)) want.push({ t, d });
+      if (i % 50 === 0) {
+        // What only looks like one of them is dropped, or read as it is.
+        const before = got.length;
+        for (const odd of ['{"op":0,"t":"MESSAGE_CREATE","d":{"a":"01234567890123456789"}}', '{"op":0,"t":"MESSAGE_DELETE","d":{"a":1},"s":}', '{"t":"MESSAGE_DELETE","s":,"op":0,"d":{"a":1}}', '{"t":"MESSAGE_DELETE","s":null,"op":0,"d":{"a":1}}', '{"op":11}']) down(odd);
+        counts.MESSAGE_CREATE++;
+        counts.MESSAGE_DELETE++;
+        assert.deepEqual(got.splice(before).map(({ t, d }) => ({ t, d })), [{ t: "MESSAGE_CREATE", d: { a: "01234567890123456789" } }]);
+      }
+      assert.equal(core.seq(1), seq, text);
+    }
+    assert.deepEqual(got.slice(1).map(({ t, d }) => ({ t, d })), want);
+    core.post({ type: "stats", id: 1, req: 1 });
+    assert.deepEqual(stats.events, counts);
+  } finally {
+    core.terminate();
+    if (real) Object.defineProperty(globalThis, "WebSocket", real);
+    else delete globalThis.WebSocket;
+  }
 });

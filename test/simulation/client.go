@@ -3,6 +3,8 @@ package simulation
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
@@ -24,6 +26,7 @@ type Client struct {
 	// let go, as a driver does whose reader had it in its hands by then.
 	Late bool
 
+	heads   []remembered
 	id      string // of the session
 	heardAt time.Duration
 	asleep  bool
@@ -86,6 +89,7 @@ func newClient(w *World, cfg session.Config) (*Client, error) {
 	}
 	cfg.Seed = w.rng.Uint64()
 	cfg.Kinds = c.Kinds
+	cfg.Clock = w.Now
 	var err error
 	c.S, err = session.New(cfg)
 	return c, err
@@ -209,23 +213,44 @@ func (c *Client) received(l *line, data []byte, binary bool) {
 			c.with(func() { c.S.Received(c.w.now, l.conn, data, binary) })
 		}
 		if binary || !c.Glances || !c.glance(l.conn, data) {
-			c.S.Received(c.w.now, l.conn, data, binary)
+			at := c.w.now
+			if c.Glances {
+				at = session.Untold
+			}
+			c.S.Received(at, l.conn, data, binary)
 		}
 	})
 }
 
-// ends is how much of each end of a text a glance may take.
-const ends = 128
+const (
+	// ends is how much of each end of a text a glance may take.
+	ends = 128
+	// shortest is how short a text may be for a glance.
+	shortest = 32
+)
+
+// remembered is what a glance has shown of how messages begin: with before, or with
+// before, the number and behind.
+type remembered struct {
+	kind           *session.Kind
+	before, behind string
+}
+
+const numberKey = `,"s":`
 
 // glance shows the session the two ends of a text, and reports whether that was
 // enough. It does what web/src/core.ts does.
 func (c *Client) glance(conn session.Conn, text []byte) bool {
-	if len(text) < ends {
+	if len(text) < shortest {
 		return false
 	}
-	head := 1 + bytes.IndexByte(text[1:ends-1], '{')
+	if c.again(conn, string(text)) {
+		return true
+	}
+	limit := min(ends, len(text))
+	head := 1 + bytes.IndexByte(text[1:limit], '{')
 	if head == 0 {
-		head = ends - 1
+		head = limit - 1
 	}
 	tail := max(bytes.LastIndexByte(text, ','), len(text)-24)
 	for _, b := range [][]byte{text[:head+1], text[tail:]} {
@@ -235,26 +260,79 @@ func (c *Client) glance(conn session.Conn, text []byte) bool {
 			}
 		}
 	}
-	kind, seen := c.S.Glance(conn, text[:head+1], text[tail:])
+	kind, seen, alike := c.S.Glance(conn, text[:head+1], text[tail:])
+	begin := string(text[:head+1])
+	switch alike {
+	case session.HeadPlain:
+		c.heads = append(c.heads, remembered{kind: kind, before: begin})
+	case session.HeadNumbered:
+		at := strings.Index(begin, numberKey) + len(numberKey)
+		behind := strings.TrimLeft(begin[at:], "0123456789")
+		c.heads = append(c.heads, remembered{kind, begin[:at], behind})
+	}
 	switch seen {
 	case session.GlancedNothing:
 		return false
 	case session.GlancedUnobserved:
+	case session.GlancedPayload:
+		c.glanced(kind, text, text[head:tail])
+	case session.GlancedPayloadLast:
+		c.glanced(kind, text, text[head:len(text)-1])
+	default:
+		c.glanced(kind, text, nil)
+	}
+	return true
+}
+
+// again is glance for a text that begins like one before.
+func (c *Client) again(conn session.Conn, text string) bool {
+	for _, h := range c.heads {
+		rest, ok := strings.CutPrefix(text, h.before)
+		if !ok {
+			continue
+		}
+		digits := ""
+		from, to := len(h.before)-1, len(text)-1
+		if h.behind == "" {
+			i := strings.LastIndex(rest, numberKey)
+			if i < 0 || text[to] != '}' {
+				return false
+			}
+			digits = rest[i+len(numberKey) : len(rest)-1]
+			to = len(h.before) + i
+		} else {
+			behind := strings.TrimLeft(rest, "0123456789")
+			if !strings.HasPrefix(behind, h.behind) {
+				continue
+			}
+			digits = rest[:len(rest)-len(behind)]
+			from = len(text) - len(behind) + len(h.behind) - 1
+		}
+		seq, err := strconv.ParseUint(digits, 10, 50)
+		if err != nil || digits[0] == '0' {
+			return false
+		}
+		switch c.S.Again(conn, h.kind, int64(seq)) {
+		case session.GlancedNothing:
+			return false
+		case session.GlancedEvent:
+			c.glanced(h.kind, []byte(text), []byte(text[from:to]))
+		}
 		return true
 	}
+	return false
+}
+
+// glanced hands over an event whose payload is d, or where that is to be found yet.
+func (c *Client) glanced(kind *session.Kind, text, d []byte) {
 	var m wire.Message
 	if err := wire.Scan(text, &m); err != nil {
-		return true // what is observed is parsed by the page, which reports it
+		return // what is observed is parsed by the page, which reports it
 	}
-	o := session.Output{Kind: session.OutputDispatch, Event: kind, Seq: m.Seq, Data: m.Data}
-	switch seen {
-	case session.GlancedPayload:
-		o.Data = text[head:tail]
-	case session.GlancedPayloadLast:
-		o.Data = text[head : len(text)-1]
+	if d == nil {
+		d = m.Data
 	}
-	c.carryOut(&o)
-	return true
+	c.carryOut(&session.Output{Kind: session.OutputDispatch, Event: kind, Seq: m.Seq, Data: d})
 }
 
 // read takes a message of the client apart.

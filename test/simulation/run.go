@@ -200,6 +200,10 @@ func (c *chaos) peace() {
 	}
 	// What has gone wrong before may have to be found out first.
 	c.run(2 * time.Minute)
+	if c.check.fatal {
+		c.check.fatalCode() // it was on its way
+		return
+	}
 	if !c.until(limit, func() bool { return c.Client.State() == session.StateReady }) {
 		c.check.violated("not ready %v after the world was healthy, but %v", limit, c.Client.State())
 	}

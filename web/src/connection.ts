@@ -22,7 +22,7 @@ export interface Gap {
   readonly reason: GatewayError;
   /** The highest sequence number received before; -1 if there was none. */
   readonly lastSeq: number;
-  /** When the session was last heard, in ms since the epoch. */
+  /** When the session was last heard or, at most a heartbeat interval (some 45 s) before, was last known to be, in ms since the epoch. */
   readonly disconnectedAt: number;
   /** When events began to arrive again, in ms since the epoch. */
   readonly reconnectedAt: number;

@@ -10,8 +10,10 @@ export interface Exports {
   recordAddress(): number;
   seqAddress(handle: number): number;
   buffer(n: number): number;
-  received(handle: number, conn: number, n: number, binary: number, now: number): number;
+  setClock(now: number): void;
+  received(handle: number, conn: number, n: number, binary: number): number;
   glance(handle: number, conn: number, head: number, tail: number): number;
+  again(handle: number, conn: number, kind: number, seq: number): number;
   next(handle: number): number;
   opened(handle: number, conn: number, now: number): void;
   closed(handle: number, conn: number, code: number, reason: number, cause: number, now: number): void;

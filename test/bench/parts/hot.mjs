@@ -5,8 +5,9 @@ import { page } from "../lib/chromium.mjs";
 import { compare } from "../lib/stats.mjs";
 
 // fzstd makes room for the whole window of each frame, 2 MiB with a Spacebar
-// server, so that a message is dearer to it than a READY. It is given the dialect
-// that suits it.
+// server, so that a message is dearer to it than a READY. What a client has to read
+// is the dialect of its server; how far a frame for each message is from one stream is
+// shown, too, but no choice that anybody has.
 // Of the two ETF decoders the faster counts.
 const ETF = { must: 0.7, aim: 0.4 };
 const SMALL = [
@@ -19,8 +20,8 @@ const SMALL = [
   { name: "zlib-stream", to: "zlib", corpus: "small-zlib", peer: "pako", observed: true, must: 0.6, aim: 0.3 },
   { name: "zlib-stream, not observed", to: "zlib", corpus: "small-zlib", peer: "pako", observed: false },
   { name: "zstd-stream, one stream", to: "zstd", corpus: "small-zstd", peer: "fzstd", observed: true, must: 0.2, aim: 0.1 },
-  { name: "zstd-stream, frames", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd", peerCorpus: "small-zstd", observed: true, must: 0.2, aim: 0.1 },
-  { name: "zstd-stream, frames (the peer, too)", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd, frames", observed: true, per: 20, rounds: 8, warm: 2 },
+  { name: "zstd-stream, frames", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd, frames", observed: true, per: 20, rounds: 8, warm: 2, must: 0.2, aim: 0.1 },
+  { name: "zstd-stream, frames (the peer has one stream)", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd", peerCorpus: "small-zstd", observed: true },
   { name: "zstd-stream, frames, not observed", to: "zstdframes", corpus: "small-zstdframes", peer: "fzstd", peerCorpus: "small-zstd", observed: false },
   { name: "etf", to: "etf", corpus: "small-etf", peer: "etf.js", observed: true, ...ETF },
   { name: "etf", to: "etf", corpus: "small-etf", peer: "erlpackjs", observed: true, ...ETF },
