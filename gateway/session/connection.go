@@ -140,7 +140,10 @@ func (s *Session) heartbeatInterval(hello []byte) time.Duration {
 }
 
 func (s *Session) sendIdentify(now time.Duration) {
-	s.sentAuth, s.resumed = true, -1
+	s.sentAuth = true
+	if s.resumed >= 0 {
+		s.resumed = maxSeq // whatever comes before READY is of a session that is over
+	}
 	if s.state != StateIdentifying {
 		s.enter(StateIdentifying)
 	}
@@ -378,6 +381,9 @@ func (s *Session) loseSession(cause *Error) {
 		return
 	}
 	s.begun, s.live = false, false
+	if s.resumed >= 0 {
+		s.resumed = max(s.resumed, s.snap.Seq) // the replay may go on
+	}
 	s.badHost, s.resumes = false, 0
 	if s.lost == nil {
 		s.lost = &Gap{Reason: cause, LastSeq: s.snap.Seq, DisconnectedAt: s.goneAt, SessionLost: true}

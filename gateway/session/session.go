@@ -34,7 +34,10 @@ const (
 	timerCount
 )
 
-const never = time.Duration(1<<63 - 1)
+const (
+	never  = time.Duration(1<<63 - 1)
+	maxSeq = 1<<63 - 1
+)
 
 // Session is one gateway session over as many connections as it takes. It is
 // not safe for concurrent use: a driver guards it.
@@ -78,7 +81,7 @@ type Session struct {
 	lost     *Gap // the session before, while there is no new one
 	standing standing
 	readyAt  time.Duration
-	resumed  int64         // what Resume on this connection said was received; -1 if none did
+	resumed  int64         // after a Resume on this connection, the number up to which events are known; -1 without one
 	resumeBy time.Duration // when a resume is given up, whatever it still replays
 	goneAt   time.Duration // when a Ready session was last heard
 	wasReady bool

@@ -524,6 +524,24 @@ func TestInvalidSessionResumable(t *testing.T) {
 	}
 }
 
+// A replay that goes on although its session is over brings nothing twice.
+func TestReplayAfterTheEnd(t *testing.T) {
+	r := newRig(t).ready().recv(event("A", 5)).closed(CloseAbnormal).redial()
+	r.recv(event("A", 6), event("A", 7), `{"op":9,"d":false}`)
+	r.state(StateIdentifying)
+	r.out = nil
+	r.recv(event("A", 6), event("A", 7))
+	r.run(5 * time.Second)
+	r.recv(event("A", 6), event("A", 7), event("A", 8))
+	if d := r.take(OutputDispatch); len(d) > 0 {
+		t.Fatalf("delivered again: %v", d)
+	}
+	r.recv(readyMsg, event("A", 1))
+	if d := r.take(OutputDispatch); len(d) != 2 {
+		t.Fatalf("%d events of the new session, want 2", len(d))
+	}
+}
+
 // Timers that come late come together: nothing is said on a connection that one of
 // them ends.
 func TestTimersThatComeTogether(t *testing.T) {

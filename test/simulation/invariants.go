@@ -43,8 +43,11 @@ type checker struct {
 	delivered int
 	last      map[string]int // position in chaos.sent of the last event delivered
 	lastSeq   int64
-	connSeq   int64 // the highest number that has come on this connection
-	sessions  int   // that became ready
+	connSeq   int64        // the highest number that has come on this connection
+	asked     session.Conn // on which Resume has been sent
+	anew      bool         // READY has come on it: what came before was of no session
+	missed    int64        // messages that the network has lost since the last event
+	sessions  int          // that became ready
 	gaps      int
 	loose     bool                             // not all events of this session are observed
 	named     bool                             // only some are observed by now
@@ -124,7 +127,7 @@ func (k *checker) watch() {
 func (k *checker) handedOver(ok bool) {
 	k.listen()
 	k.everReady = false
-	k.conn, k.beatConn, k.dialedAt = 0, 0, 0
+	k.conn, k.asked, k.beatConn, k.dialedAt = 0, 0, 0, 0
 	k.retryAt, k.notBefore, k.leaveBy, k.invalid = 0, 0, 0, false
 	k.resumable, k.doubted, k.resumes, k.refusals = ok, false, 0, 0
 	k.named = false
@@ -177,7 +180,7 @@ func (k *checker) output(o *session.Output) {
 	case session.OutputGap:
 		k.gaps++
 		// Opcodes 7 and 9 may have taken a number each.
-		if o.Gap.LastSeq < k.lastSeq || !k.loose && o.Gap.LastSeq > k.lastSeq+numberless {
+		if o.Gap.LastSeq < k.lastSeq || !k.loose && o.Gap.LastSeq > k.lastSeq+k.numberless() {
 			k.violated("the gap says the last event was %d, it was %d", o.Gap.LastSeq, k.lastSeq)
 		}
 		if o.Gap.ReconnectedAt != now || o.Gap.DisconnectedAt > now || !o.Gap.SessionLost || o.Gap.Reason == nil {
@@ -343,10 +346,12 @@ func (k *checker) sending(id session.SendID, err error) {
 }
 
 func (k *checker) dispatched(o *session.Output) {
+	k.missed = 0
 	k.connSeq = max(k.connSeq, o.Seq)
 	switch st := k.c.Client.State(); {
 	case o.Event.Name == "READY":
 		k.lastSeq = o.Seq // a new session; the gap was reported before
+		k.anew = k.asked == k.conn
 		k.loose = k.named
 	case st == session.StateReady || st == session.StateResuming:
 		k.lastSeq = max(k.lastSeq, o.Seq)
@@ -362,9 +367,10 @@ func (k *checker) dispatched(o *session.Output) {
 	}
 	sent := k.c.sent[to]
 	i := k.last[to]
-	for i < len(sent) && sent[i] != got && k.c.spoiled[sent[i]] {
+	for i < len(sent) && sent[i] != got && (k.anew || k.c.spoiled[sent[i]]) {
 		i++
 	}
+	k.anew = false
 	if i >= len(sent) || sent[i] != got {
 		k.violated("session %s: event %d delivered where number %d of %v was due", to, got, i, sent[max(0, i-2):min(len(sent), i+3)])
 		for j, n := range sent {
@@ -492,6 +498,7 @@ func (k *checker) wrote(m *Write) {
 			k.violated("identifies, though nothing has ended the session")
 		}
 		if m.Op == 6 {
+			k.asked = m.Conn
 			k.c.report.Resumes++
 			k.resumes++
 			if k.over {
@@ -515,7 +522,7 @@ func (k *checker) wrote(m *Write) {
 func (k *checker) number(what, text string) {
 	if _, live := k.c.Client.S.Snapshot(); !live && k.c.Client.State() != session.StateReady {
 		// Between two sessions: what has come on this connection is all there is.
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && k.sessions > 0 && !k.loose && n > max(k.connSeq, 0)+numberless {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && k.sessions > 0 && !k.loose && k.asked != k.conn && n > max(k.connSeq, 0)+k.numberless() {
 			k.violated("%s says that %s was received last, without a session", what, text)
 		}
 		return
@@ -524,14 +531,14 @@ func (k *checker) number(what, text string) {
 		return
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < k.lastSeq || !k.loose && n > max(k.lastSeq, 0)+numberless {
+	if err != nil || n < k.lastSeq || !k.loose && n > max(k.lastSeq, 0)+k.numberless() {
 		k.violated("%s says that %s was received last, it was %d", what, text, k.lastSeq)
 	}
 }
 
-// numberless is how many messages that are not events may take a number of a
-// session.
-const numberless = 3
+// numberless is how far the number of a message that is not an event may be ahead
+// of the last event: a few others may have taken one, and what the network has lost.
+func (k *checker) numberless() int64 { return 3 + k.missed }
 
 // away reports whether the machine may have slept since.
 func (k *checker) away(since time.Duration) bool {

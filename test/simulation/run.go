@@ -132,6 +132,7 @@ func (c *chaos) faults(f fakegateway.Faults) fakegateway.Faults {
 
 // noteSpoiled notes which event the network has lost.
 func (c *chaos) noteSpoiled(data []byte, binary bool) {
+	c.check.missed++
 	var m wire.Message
 	scan := wire.Scan
 	if binary {
@@ -195,8 +196,11 @@ func (c *chaos) peace() {
 		return
 	}
 	limit := 6 * time.Minute // RESUMED may have been lost, and the replay seem to go on
-	if c.habit.NoResumed {
+	switch {
+	case c.habit.NoResumed:
 		limit = 18 * time.Minute // three times
+	case c.habit.Resume != "":
+		limit = 10 * time.Minute // once, and two that are not answered at all
 	}
 	// What has gone wrong before may have to be found out first.
 	c.run(2 * time.Minute)
