@@ -83,10 +83,15 @@ cmd_wasm() { # wasm: build the WebAssembly binary and its loader into web/dist
 	bundle web/dist/worker.js web/src/worker.ts script --format=iife
 }
 
-cmd_demo() { # demo [-addr 127.0.0.1:8080]: build all and serve a page that holds a live session against an embedded gateway
-	cmd_wasm
+# demo_build: the demo, of the package that has been built.
+demo_build() {
 	bundle web/dist/demo.js web/demo/demo.ts module --format=esm --alias:spacebar-gateway=/dist/index.js --external:/dist/index.js
 	go build -o build/bin/demo ./web/demo
+}
+
+cmd_demo() { # demo [-addr 127.0.0.1:8080]: build all and serve a page that holds a live session against an embedded gateway
+	cmd_wasm
+	demo_build
 	exec build/bin/demo "$@"
 }
 
@@ -174,6 +179,7 @@ browser_tests() {
 	say "browser tests"
 	go build -o build/bin/fakegateway ./test/fakegateway/cmd/fakegateway
 	go build -o build/bin/hostile ./test/hostile/cmd/hostile
+	demo_build
 	node --test --test-concurrency=2 test/browser/*.test.mjs
 }
 

@@ -428,7 +428,7 @@ export class Core implements Host {
   /** Hands over an event whose payload is text.slice(from, to), or, without a name, one that is to be read as a whole. */
   #glanced(slot: Slot, name: string, text: string, from: number, to: number): void {
     slot.busy = true;
-    if (name === "" || hasBigInt(text, 0, text.length)) this.#sink.report(slot.id, exact(text));
+    if (name === "" || hasBigInt(text, from, to)) this.#sink.report(slot.id, exact(text));
     else this.#sink.event(slot.id, name, text, from, to);
     slot.busy = false;
     if (slot.again) this.#pump(slot);
