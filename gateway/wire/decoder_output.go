@@ -10,7 +10,8 @@ type output struct {
 	low   int // where the stream begins: matches reach no farther; below 0 if that is gone
 	max   int // bytes that a message may have
 
-	window int // bytes before pos that matches may reach
+	window int  // bytes before pos that matches may reach
+	handed bool // something has been handed out since the frame began (zstd only)
 
 	in, at int // size of the frame that is being decoded, and how far that is
 	fed    int // bytes of input that the pending bytes were made of (zstd only)
@@ -77,7 +78,7 @@ func (o *output) slide(size int) {
 // more is written.
 func (o *output) take(end int) []byte {
 	msg := o.buf[o.start:end:end]
-	o.start = end
+	o.start, o.handed = end, true
 	if end == o.pos {
 		o.fed = 0
 		if len(o.buf) > outputKeep+2*o.window {

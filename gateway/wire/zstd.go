@@ -23,7 +23,6 @@ type zstdReader struct {
 	maxBlock    int   // what one of its blocks may hold
 	size, wants int64 // bytes decoded, and promised (-1: nothing)
 	checksummed bool
-	hashing     bool // nothing of it has been handed out: its checksum can still help
 	hash        xxh64
 	kind        zstdBlock
 	last        bool
@@ -118,7 +117,6 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			// blocks get, as those are which a long message is cut into, or that
 			// it is so large itself.
 			if z.part == zstdBlockHeader && z.have == 0 && blocks > 0 && one && last < zstdMaxBlock {
-				z.hashing = false
 				return i, flushed, nil
 			}
 			return i, needInput, nil
@@ -147,7 +145,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			if err := z.frameHeader(b); err != nil {
 				return i, 0, err
 			}
-			o.low, o.window = o.pos, z.window
+			o.low, o.window, o.handed = o.pos, z.window, false
 			z.expect(zstdBlockHeader, 3)
 
 		case zstdBlockHeader:
@@ -192,7 +190,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			}
 
 		case zstdChecksum:
-			if z.hashing && uint32(z.hash.sum()) != binary.LittleEndian.Uint32(b) {
+			if !o.handed && uint32(z.hash.sum()) != binary.LittleEndian.Uint32(b) {
 				return i, 0, errorAt("zstd: wrong checksum", i)
 			}
 			return i, ended, z.endFrame(o, i)
@@ -269,7 +267,6 @@ func (z *zstdReader) frameHeader(b []byte) error {
 	for k := range z.seqs {
 		z.seqs[k].states = nil
 	}
-	z.hashing = z.checksummed
 	z.hash.reset()
 	return nil
 }
@@ -303,7 +300,8 @@ func (z *zstdReader) block(o *output, b []byte) *Error {
 	if z.wants >= 0 && z.size > z.wants {
 		return errorAt("zstd: frame has another size than it says", 0)
 	}
-	if z.hashing {
+	if z.checksummed && !o.handed {
+		// Of a frame of which messages have been handed out it would help nobody.
 		z.hash.write(o.buf[o.pos-size : o.pos])
 	}
 	return nil

@@ -164,6 +164,39 @@ func TestZstdErrors(t *testing.T) {
 	}
 }
 
+// A checksum can keep back a message that is wrong, and says nothing of those that
+// have been handed out.
+func TestZstdChecksum(t *testing.T) {
+	var buf bytes.Buffer
+	w, err := zstd.NewWriter(&buf, zstd.WithEncoderCRC(true), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const msg = `{"op":11}`
+	_, _ = w.Write([]byte(msg))
+	_ = w.Flush()
+	flushed := buf.Len()
+	_ = w.Close()
+	stream := buf.Bytes()
+	stream[len(stream)-1] ^= 1
+
+	next := func(d *Decoder, frame []byte) (string, error) {
+		d.Write(frame, true)
+		m, err := d.Next()
+		return string(m), err
+	}
+	if m, err := next(NewDecoder(JSON, Zstd, Limits{}), stream); err == nil || m != "" {
+		t.Fatalf("all at once: %q, %v", m, err)
+	}
+	d := NewDecoder(JSON, Zstd, Limits{})
+	if m, err := next(d, stream[:flushed]); err != nil || m != msg {
+		t.Fatalf("the message: %q, %v", m, err)
+	}
+	if m, err := next(d, stream[flushed:]); err != nil || m != "" {
+		t.Fatalf("what is behind it: %q, %v", m, err)
+	}
+}
+
 func FuzzZstd(f *testing.F) {
 	text := captured(f)
 	for i, m := range text {
