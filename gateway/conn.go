@@ -55,11 +55,13 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 		return nil, err
 	}
 	cfg.Identify = identify
+	origin := time.Now()
+	cfg.Clock = func() time.Duration { return time.Since(origin) }
 	s, err := session.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{opts: opts, origin: time.Now(), s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
+	c := &conn{opts: opts, origin: origin, s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
 	c.timer = time.AfterFunc(time.Hour, c.tick)
 	c.timer.Stop()
 	c.init(c)
@@ -190,13 +192,14 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	if current {
 		// A connection of the pool that had been dialed for somebody else calls
 		// another's function; then the dispatcher is woken for every event.
-		var ahead atomic.Bool
+		var r reading
 		flush := func() {
-			ahead.Store(true)
+			r.ahead.Store(true)
+			r.waited.Store(true)
 			c.flush()
 		}
 		before.Store(&flush)
-		err = c.read(sock, id, &ahead)
+		err = c.read(sock, id, &r)
 		c.with(func(now time.Duration) {
 			if c.sock == sock {
 				c.sock = nil
@@ -211,8 +214,13 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 // maxFrame is how much is read of one message before it is refused.
 func (c *conn) maxFrame() int { return wire.Limits{MaxMessage: c.opts.MaxReceive}.MaxFrame() }
 
-// read hands every message to the session until there are no more.
-func (c *conn) read(sock *socket, id session.Conn, ahead *atomic.Bool) error {
+// reading is what is known of how a socket is read: whether it tells before it waits
+// for the network, and whether it has since the last message.
+type reading struct{ ahead, waited atomic.Bool }
+
+// read hands every message to the session until there are no more. It looks at the
+// clock once for what the network brings at once.
+func (c *conn) read(sock *socket, id session.Conn, reading *reading) error {
 	limit := c.maxFrame()
 	buf := make([]byte, 16<<10)
 	for {
@@ -237,13 +245,20 @@ func (c *conn) read(sock *socket, id session.Conn, ahead *atomic.Bool) error {
 		c.mu.Lock()
 		c.stats.Messages++
 		c.stats.BytesReceived += uint64(n)
-		c.s.Received(c.now(), id, buf[:n], kind == websocket.MessageBinary)
-		c.reading = ahead.Load()
+		at := session.Untold
+		ahead := reading.ahead.Load()
+		if !ahead || reading.waited.Load() {
+			reading.waited.Store(false)
+			at = c.now()
+		}
+		c.s.Received(at, id, buf[:n], kind == websocket.MessageBinary)
+		c.reading = ahead
 		c.carryOut()
 		c.reading = false
 		late := c.stats.Messages%maxUnsaidMessages == 0
 		c.mu.Unlock()
 		if late {
+			reading.waited.Store(true)
 			c.flush()
 		}
 		if len(buf) > 1<<20 && n < len(buf)/8 {
