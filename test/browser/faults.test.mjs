@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { BLANK, browser, gateway, page, web } from "./harness.mjs";
@@ -85,6 +86,30 @@ async function killWorker(t) {
 }
 
 describe("the Worker", () => {
+  it("is given up if it is ended while it loads", async () => {
+    const t = await page(b, site.url + "/");
+    const warned = [];
+    t.p.on("console", (m) => warned.push(m.text()));
+    // A binary that never comes keeps it loading.
+    const hung = createServer((_, response) => response.writeHead(200, { "Content-Type": "application/wasm", "Access-Control-Allow-Origin": "*" }).flushHeaders());
+    const asked = new Promise((resolve) => hung.once("request", resolve));
+    await new Promise((resolve) => hung.listen(0, "127.0.0.1", resolve));
+    try {
+      await t.run(async (wasm) => {
+        const g = await import("/dist/index.js");
+        g.init({ wasm }).catch(() => {});
+      }, `http://127.0.0.1:${hung.address().port}/gateway.wasm`);
+      await asked;
+      await killWorker(t);
+      for (let n = 0; warned.length === 0 && n < 200; n++) await new Promise((r) => setTimeout(r, 50));
+      assert.match(warned.join(), /ended while it loaded.*page's own thread/);
+    } finally {
+      hung.closeAllConnections();
+      hung.close();
+    }
+    await t.close();
+  });
+
   it("is replaced when it is ended, and the session goes on", async () => {
     const t = await connected("worker");
     await t.count();

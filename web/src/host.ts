@@ -31,31 +31,39 @@ export async function workerHost(url: string, wasm: WasmSource, sink: Sink, died
   } catch (thrown) {
     throw new NoWorker(`could not start the Worker from ${url}: ${describe(thrown)}`);
   }
+  const over = new AbortController();
   await new Promise<void>((resolve, reject) => {
+    let loaded = false;
     worker.onerror = (event) => {
+      over.abort();
       worker.terminate();
       reject(new NoWorker(`could not start the Worker from ${url}: ${event.message || "it could not be loaded, or the page's Content-Security-Policy forbids it"}`));
     };
-    worker.onmessage = ({ data }: MessageEvent<{ type: "loaded" } | { type: "failed"; error: ErrorInfo }>) => {
-      if (data.type === "loaded") return resolve();
-      worker.terminate();
-      reject(new GatewayError(data.error));
+    worker.onmessage = ({ data }: MessageEvent<Batch | { type: "locked" } | { type: "loaded" } | { type: "failed"; error: ErrorInfo }>) => {
+      if (Array.isArray(data)) {
+        for (let i = 0; i < data.length; i += 2) sink.report(data[i] as number, data[i + 1] as Report);
+      } else if (data.type === "locked") {
+        // Nothing tells a page that its Worker has been ended (for want of memory,
+        // say), but a lock that the Worker held becomes free.
+        locks()
+          ?.request(lock, { signal: over.signal }, () => {
+            worker.terminate();
+            if (loaded) died();
+            else reject(new NoWorker("the Worker was ended while it loaded"));
+          })
+          .catch(() => {});
+      } else if (data.type === "loaded") {
+        loaded = true;
+        worker.onerror = null;
+        resolve();
+      } else {
+        over.abort();
+        worker.terminate();
+        reject(new GatewayError(data.error));
+      }
     };
     worker.postMessage({ type: "load", source: wasm, lock });
   });
-  worker.onerror = null;
-  // Nothing tells a page that its Worker has been ended (for want of memory, say),
-  // but a lock that the Worker held becomes free.
-  const over = new AbortController();
-  locks()
-    ?.request(lock, { signal: over.signal }, () => {
-      worker.terminate();
-      died();
-    })
-    .catch(() => {});
-  worker.onmessage = ({ data }: MessageEvent<Batch>) => {
-    for (let i = 0; i < data.length; i += 2) sink.report(data[i] as number, data[i + 1] as Report);
-  };
   return {
     kind: "worker",
     post: (command: Command) => worker.postMessage(command),

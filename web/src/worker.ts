@@ -54,7 +54,10 @@ self.onmessage = ({ data }) => {
     return;
   }
   // Held until the Worker ends.
-  void locks()?.request(data.lock, () => new Promise(() => {}));
+  void locks()?.request(data.lock, () => {
+    self.postMessage({ type: "locked" });
+    return new Promise(() => {});
+  });
   core.load(data.source).then(
     () => self.postMessage({ type: "loaded", module: core.module }),
     (thrown: unknown) => {
