@@ -53,9 +53,9 @@ export async function connectSocket(options) {
   open = await (options.who === "ours" ? ours(options) : hand(options));
 }
 
-/** Waits for the last event: what was seen. Closes the connection. */
+/** Waits for the last event: what was seen. A million of them take a minute or two. */
 export async function finishSocket() {
-  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("the last event did not come")), 60_000));
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error("the last event did not come")), 300_000));
   return Promise.race([open.done, late]);
 }
 

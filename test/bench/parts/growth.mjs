@@ -96,9 +96,12 @@ async function million(context) {
     times.push(performance.now() - began);
     inPage.push([0, r.renderer.memory() / MB]);
   }, 250);
-  await gateway.go(id);
-  await r.run(() => bench.finishSocket());
-  clearInterval(timer);
+  try {
+    await gateway.go(id);
+    await r.run(() => bench.finishSocket());
+  } finally {
+    clearInterval(timer);
+  }
   const all = performance.now() - began;
   inPage.forEach((p, i) => (p[0] = Math.min(1, times[i] / all) * n));
   const cpu = r.renderer.since(before);
