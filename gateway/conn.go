@@ -192,14 +192,14 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	if current {
 		// A connection of the pool that had been dialed for somebody else calls
 		// another's function; then the dispatcher is woken for every event.
-		var r reading
+		var net network
 		flush := func() {
-			r.ahead.Store(true)
-			r.waited.Store(true)
+			net.tells.Store(true)
+			net.waited.Store(true)
 			c.flush()
 		}
 		before.Store(&flush)
-		err = c.read(sock, id, &r)
+		err = c.read(sock, id, &net)
 		c.with(func(now time.Duration) {
 			if c.sock == sock {
 				c.sock = nil
@@ -214,13 +214,13 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 // maxFrame is how much is read of one message before it is refused.
 func (c *conn) maxFrame() int { return wire.Limits{MaxMessage: c.opts.MaxReceive}.MaxFrame() }
 
-// reading is what is known of how a socket is read: whether it tells before it waits
-// for the network, and whether it has since the last message.
-type reading struct{ ahead, waited atomic.Bool }
+// network is what is known of a socket's: whether it is told before it is waited
+// for, and whether it was since the last message.
+type network struct{ tells, waited atomic.Bool }
 
 // read hands every message to the session until there are no more. It looks at the
 // clock once for what the network brings at once.
-func (c *conn) read(sock *socket, id session.Conn, reading *reading) error {
+func (c *conn) read(sock *socket, id session.Conn, net *network) error {
 	limit := c.maxFrame()
 	buf := make([]byte, 16<<10)
 	for {
@@ -246,19 +246,19 @@ func (c *conn) read(sock *socket, id session.Conn, reading *reading) error {
 		c.stats.Messages++
 		c.stats.BytesReceived += uint64(n)
 		at := session.Untold
-		ahead := reading.ahead.Load()
-		if !ahead || reading.waited.Load() {
-			reading.waited.Store(false)
+		tells := net.tells.Load()
+		if !tells || net.waited.Load() {
+			net.waited.Store(false)
 			at = c.now()
 		}
 		c.s.Received(at, id, buf[:n], kind == websocket.MessageBinary)
-		c.reading = ahead
+		c.reading = tells
 		c.carryOut()
 		c.reading = false
 		late := c.stats.Messages%maxUnsaidMessages == 0
 		c.mu.Unlock()
 		if late {
-			reading.waited.Store(true)
+			net.waited.Store(true)
 			c.flush()
 		}
 		if len(buf) > 1<<20 && n < len(buf)/8 {

@@ -4,7 +4,6 @@ package jsbridge
 
 import (
 	"encoding/binary"
-	"runtime"
 	"strconv"
 	"time"
 	"unsafe"
@@ -98,17 +97,6 @@ func clock() time.Duration { return clockIs + time.Since(clockAt) }
 //go:wasmexport setClock
 func setClock(now float64) { clockAt, clockIs = time.Now(), ms(now) }
 
-// collect lets the collector of garbage work. It does so in the background, where
-// Go never is while JavaScript calls: a cycle that has begun would not end, nothing
-// would be freed, and all pointers that are written meanwhile would cost more.
-func collect() { runtime.Gosched() }
-
-// framesToCollect is after how many frames: few enough for what buffers that grow
-// leave behind, and so many that it costs nothing.
-const framesToCollect = 256
-
-var frames uint32
-
 // received takes the first n bytes of the input as one frame. It returns what
 // next does. It is not told the time, as asking a browser for that takes as long as
 // a tenth of a message does: Go asks when it matters.
@@ -118,9 +106,6 @@ func received(handle, conn, n, binary int32) int32 {
 	c := find(handle)
 	if c == nil || uint(n) > uint(len(input)) {
 		return 0
-	}
-	if frames++; frames%framesToCollect == 0 {
-		collect()
 	}
 	c.s.Received(session.Untold, session.Conn(conn), input[:n], binary != 0)
 	return c.put(c.s.Next())
@@ -191,7 +176,6 @@ func closed(handle, conn, code, reason, cause int32, now float64) {
 
 //go:wasmexport tick
 func tick(handle int32, now float64) {
-	collect()
 	if c := find(handle); c != nil {
 		c.s.Tick(ms(now))
 	}

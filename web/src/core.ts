@@ -475,8 +475,8 @@ export class Core implements Host {
   /** Notes how messages of a kind begin. */
   #remember(slot: Slot, kind: number, begin: string, numbered: boolean): void {
     const copy = String.fromCharCode(...Array.from(begin, (c) => c.charCodeAt(0))); // a slice would keep all of the message
-    const [, before, behind] = (numbered && /^(.*?,"s":)\d+(.*)$/.exec(copy)) || ["", copy, ""];
-    slot.heads[place(begin)] = { kind, name: this.#name(slot, kind), before: before!, behind: behind! };
+    const [, before = "", behind = ""] = (numbered ? /^(.*?,"s":)\d+(.*)$/ : /^(.*)$/).exec(copy) ?? [];
+    if (before !== "") slot.heads[place(begin)] = { kind, name: this.#name(slot, kind), before, behind };
   }
 
   #name(slot: Slot, kind: number): string {
