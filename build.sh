@@ -180,7 +180,8 @@ browser_tests() {
 	go build -o build/bin/fakegateway ./test/fakegateway/cmd/fakegateway
 	go build -o build/bin/hostile ./test/hostile/cmd/hostile
 	demo_build
-	node --test --test-concurrency=2 test/browser/*.test.mjs
+	# A test that waits for what never comes says so by its name.
+	node --test --test-concurrency=2 --test-timeout=300000 test/browser/*.test.mjs
 }
 
 # secrets: nothing that any test printed holds a token or a password it used.

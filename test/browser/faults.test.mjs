@@ -100,6 +100,10 @@ describe("the Worker", () => {
         g.init({ wasm }).catch(() => {});
       }, `http://127.0.0.1:${hung.address().port}/gateway.wasm`);
       await asked;
+      // What is asked for and what is locked are two ways from the Worker: either may be first.
+      await t.run(async () => {
+        while ((await navigator.locks.query()).pending.length === 0) await new Promise((r) => setTimeout(r, 5));
+      });
       await killWorker(t);
       for (let n = 0; warned.length === 0 && n < 200; n++) await new Promise((r) => setTimeout(r, 50));
       assert.match(warned.join(), /ended while it loaded.*page's own thread/);
