@@ -15,6 +15,7 @@ type inflater struct {
 	// The codes of the current block.
 	lit, dist         []uint32
 	litBits, distBits uint
+	widest            uint // bits that a round of symbolsFast may use
 
 	stored int // bytes left of a stored block
 
@@ -88,6 +89,7 @@ func (z *inflater) inflate(o *output, in []byte, i int) (int, progress, error) {
 			case 1:
 				z.lit, z.litBits = fixedLit[:], fixedLitBits
 				z.dist, z.distBits = fixedDist[:], fixedDistBits
+				z.widest = fixedWidest
 				z.state = inflateSymbols
 			case 2:
 				z.state = inflateCounts
@@ -183,6 +185,7 @@ func (z *inflater) inflate(o *output, in []byte, i int) (int, progress, error) {
 				return i, 0, errorAt("deflate: bad code", i)
 			}
 			z.lit, z.dist = z.dynLit[:], z.dynDist[:]
+			z.widest = dynWidest
 			z.state = inflateSymbols
 
 		case inflateSymbols:
@@ -191,10 +194,13 @@ func (z *inflater) inflate(o *output, in []byte, i int) (int, progress, error) {
 			}
 			o.in, o.at = len(in), i
 			o.room(inflateRoom)
-			var st symbolsStop
-			if i, st = z.symbolsFast(o, in, i); st == stopEdge {
-				i, st = z.symbols(o, in, i)
+			last := len(in)*8 - int(z.widest)
+			if cap(in)-len(in) < inflateOver {
+				last -= inflateOver * 8
 			}
+			i = z.symbolsFast(o, in, i, last)
+			var st symbolsStop
+			i, st = z.symbols(o, in, i, last)
 			switch st {
 			case stopEnd:
 				z.state = inflateBlock
@@ -299,7 +305,7 @@ var lensEntries = func() (e [19]uint32) {
 type symbolsStop uint8
 
 const (
-	stopEdge     symbolsStop = iota // too near the end of the input or of the room
+	stopNot      symbolsStop = iota // there is more that symbolsFast may know, or no room
 	stopEnd                         // the block ended
 	stopInput                       // the next symbol is not complete
 	stopCode                        // invalid code
@@ -307,24 +313,33 @@ const (
 )
 
 const (
-	inflateIn   = 8                             // input that one round of symbolsFast may load
+	inflateOver = 16                            // input behind the end that one round of symbolsFast may load
 	inflateRoom = 2 + maxMatch + matchSlack + 8 // room that one round may write to
+
+	// Two literals, a length and a distance with their extra bits.
+	fixedWidest = 2*9 + 8 + 5 + 5 + 13
+	dynWidest   = 2*maxCodeLen + maxCodeLen + 5 + maxCodeLen + 13
 )
 
-// symbolsFast decodes symbols as long as it need not ask how much input or
-// room is left. Two literals and a match, or three literals, make a round.
-func (z *inflater) symbolsFast(o *output, in []byte, i int) (int, symbolsStop) {
+// symbolsFast decodes symbols as long as one round may take: while no more than
+// last bits of the input are used, and there is room. Two literals and a match,
+// or three literals, make a round. It stops before a symbol that it does not know:
+// those of long codes, matches that overlap themselves closely, the end of the
+// block, and whatever is wrong.
+//
+// There is no merging of rare ways with frequent ones in it, as each of those would
+// be a jump of the frequent one in WebAssembly, and no call, before which it would
+// have to put its variables into memory.
+func (z *inflater) symbolsFast(o *output, in []byte, i, last int) int {
 	src := unsafe.Pointer(unsafe.SliceData(in))
 	dst := unsafe.Pointer(unsafe.SliceData(o.buf))
 	lit, dist := unsafe.Pointer(unsafe.SliceData(z.lit)), unsafe.Pointer(unsafe.SliceData(z.dist))
 	litMask, distMask := uint64(1)<<z.litBits-1, uint64(1)<<z.distBits-1
-	litBits, distBits := z.litBits, z.distBits
-	last, limit := len(in)-inflateIn, len(o.buf)-inflateRoom
+	limit := len(o.buf) - inflateRoom
 	p, low := o.pos, o.low
 	bits, n := z.bits, z.n
-	st := stopEdge
 
-	for i <= last && p <= limit {
+	for i<<3-int(n) <= last && p <= limit {
 		bits |= load64(src, i) << (n & 63)
 		i += int((63 - n) >> 3)
 		n |= 56
@@ -350,80 +365,46 @@ func (z *inflater) symbolsFast(o *output, in []byte, i int) (int, symbolsStop) {
 				}
 			}
 		}
-		// The widest symbols take 15+5 and 15+13 bits.
-		if n < 48 {
-			if i > last {
-				break
-			}
-			bits |= load64(src, i) << (n & 63)
-			i += int((63 - n) >> 3)
-			n |= 56
-		}
 		if e&entryExcept != 0 {
-			if e&entryLink != 0 {
-				e = entryAt(lit, uint64(e>>16)+bits>>(litBits&63)&(1<<(e>>8&15)-1))
-				if int32(e) < 0 {
-					store8(dst, p, byte(e>>16))
-					p++
-					bits >>= e & 63
-					n -= uint(e & 63)
-					continue
-				}
-			}
-			if e&entryExcept != 0 {
-				if e&entryEnd != 0 {
-					bits >>= e & 63
-					n -= uint(e & 63)
-					st = stopEnd
-				} else {
-					st = stopCode
-				}
-				break
-			}
-		}
-		length := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
-		bits >>= e & 63
-		n -= uint(e & 63)
-		e = entryAt(dist, bits&distMask)
-		if e&entryExcept != 0 {
-			if e&entryLink != 0 {
-				e = entryAt(dist, uint64(e>>16)+bits>>(distBits&63)&(1<<(e>>8&15)-1))
-			}
-			if e&entryExcept != 0 {
-				st = stopCode
-				break
-			}
-		}
-		distance := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
-		bits >>= e & 63
-		n -= uint(e & 63)
-		if distance > p-low {
-			st = stopDistance
 			break
 		}
-		if distance >= 8 {
-			end := p + length
-			q := p - distance
-			for {
-				store64(dst, p, load64(dst, q))
-				store64(dst, p+8, load64(dst, q+8))
-				store64(dst, p+16, load64(dst, q+16))
-				store64(dst, p+24, load64(dst, q+24))
-				p += 32
-				q += 32
-				if p >= end {
-					break
-				}
-			}
-			p = end
-		} else {
-			copyMatch(dst, p, distance, length)
-			p += length
+		bits |= load64(src, i) << (n & 63)
+		i += int((63 - n) >> 3)
+		n |= 56
+		d := entryAt(dist, bits>>(e&63)&distMask)
+		if d&entryExcept != 0 {
+			break
 		}
+		length := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
+		rest := bits >> (e & 63)
+		distance := int(d>>16) + int(rest&(1<<(d&63)-1)>>(d>>8&15))
+		if distance < 8 || distance > p-low {
+			break
+		}
+		bits = rest >> (d & 63)
+		n -= uint(e&63) + uint(d&63)
+		end := p + length
+		q := p - distance
+		for {
+			store64(dst, p, load64(dst, q))
+			store64(dst, p+8, load64(dst, q+8))
+			store64(dst, p+16, load64(dst, q+16))
+			store64(dst, p+24, load64(dst, q+24))
+			p += 32
+			q += 32
+			if p >= end {
+				break
+			}
+		}
+		p = end
+	}
+	if i > len(in) {
+		n -= uint(i-len(in)) * 8
+		i = len(in)
 	}
 	o.pos = p
 	z.bits, z.n = bits&(1<<n-1), n
-	return i, st
+	return i
 }
 
 // entryAt returns the i-th entry of a table.
@@ -431,9 +412,9 @@ func entryAt(table unsafe.Pointer, i uint64) uint32 {
 	return *(*uint32)(unsafe.Add(table, i*4))
 }
 
-// symbols decodes the symbols near the end of the input, taking nothing of a
-// symbol until all of it is there.
-func (z *inflater) symbols(o *output, in []byte, i int) (int, symbolsStop) {
+// symbols decodes a symbol that symbolsFast does not know, and those near the end
+// of the input, taking nothing of a symbol until all of it is there.
+func (z *inflater) symbols(o *output, in []byte, i, last int) (int, symbolsStop) {
 	dst := unsafe.Pointer(unsafe.SliceData(o.buf))
 	limit := len(o.buf) - inflateRoom
 	for o.pos <= limit {
@@ -453,34 +434,36 @@ func (z *inflater) symbols(o *output, in []byte, i int) (int, symbolsStop) {
 			store8(dst, o.pos, byte(e>>16))
 			o.pos++
 			z.drop(width)
-			continue
-		}
-		if e&entryExcept != 0 {
+		} else if e&entryExcept != 0 {
 			if e&entryEnd == 0 {
 				return i, stopCode
 			}
 			z.drop(width)
 			return i, stopEnd
+		} else {
+			length := int(e>>16) + int(bits&(1<<width-1)>>(e>>8&15))
+			bits >>= width
+			e = z.dist[bits&(1<<z.distBits-1)]
+			if e&entryLink != 0 && e&entryExcept != 0 {
+				e = z.dist[uint64(e>>16)+bits>>z.distBits&(1<<(e>>8&15)-1)]
+			}
+			if width += uint(e & 63); width > z.n {
+				return i, stopInput
+			}
+			if e&entryExcept != 0 {
+				return i, stopCode
+			}
+			distance := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
+			if distance > o.pos-o.low {
+				return i, stopDistance
+			}
+			copyMatch(dst, o.pos, distance, length)
+			o.pos += length
+			z.drop(width)
 		}
-		length := int(e>>16) + int(bits&(1<<width-1)>>(e>>8&15))
-		bits >>= width
-		e = z.dist[bits&(1<<z.distBits-1)]
-		if e&entryLink != 0 && e&entryExcept != 0 {
-			e = z.dist[uint64(e>>16)+bits>>z.distBits&(1<<(e>>8&15)-1)]
+		if i<<3-int(z.n) <= last {
+			return i, stopNot
 		}
-		if width += uint(e & 63); width > z.n {
-			return i, stopInput
-		}
-		if e&entryExcept != 0 {
-			return i, stopCode
-		}
-		distance := int(e>>16) + int(bits&(1<<(e&63)-1)>>(e>>8&15))
-		if distance > o.pos-o.low {
-			return i, stopDistance
-		}
-		copyMatch(dst, o.pos, distance, length)
-		o.pos += length
-		z.drop(width)
 	}
-	return i, stopEdge
+	return i, stopNot
 }
