@@ -3,6 +3,7 @@
 // touches no DOM.
 
 import { describe, type ErrorInfo } from "./errors.js";
+import { exact, hasBigInt, hasBigIntBytes } from "./exact.js";
 import type { Command, CoreConfig, GapInfo, Host, Loss, Session, State, Sink, StateReport, WasmSource } from "./protocol.js";
 import { compile, start, type Control, type Exports, type Failure } from "./wasm.js";
 
@@ -586,7 +587,7 @@ export class Core implements Host {
       size = w[SIZE]!,
       kind = w[KIND]!;
     const text = w[FRAME] && typeof frame === "string" ? frame : this.#text(at, size);
-    if (hasBigInt(this.#bytes, at, at + size)) this.#sink.report(slot.id, exact(text));
+    if (hasBigIntBytes(this.#bytes, at, at + size)) this.#sink.report(slot.id, exact(text));
     else if (kind === 0) this.#sink.report(slot.id, text);
     else this.#sink.event(slot.id, this.#name(slot, kind), text, w[HEAD]!, text.length - w[BEHIND]!);
   }
@@ -775,76 +776,6 @@ export class Core implements Host {
 function place(text: string): number {
   const name = text.charCodeAt(2) === 116 ? 6 : 13;
   return (text.charCodeAt(name + 6) * 7 + text.charCodeAt(name + 8) * 5 + text.charCodeAt(name + 11) * 3 + text.charCodeAt(name + 13)) % PLACES;
-}
-
-/**
- * Whether the JSON text from `start` to `end` may hold an integer of 16 digits or
- * more outside strings, which JSON.parse would round: `exact` then makes it a
- * string. Every such run of digits covers an index that is 15 modulo 16, so no other
- * one is looked at. Where the text is at hand as bytes, those are faster to look at.
- */
-function hasBigInt(text: string | Uint8Array, start: number, end: number): boolean {
-  for (let i = start + 15; i < end; i += 16) {
-    let c = unit(text, i);
-    if (c < 48 || c > 57) continue;
-    let from = i;
-    do c = unit(text, --from);
-    while (c >= 48 && c <= 57);
-    if (c === 34) {
-      // A string of digits: a snowflake, nearly always. A long one is passed over
-      // at once, or looking at all of it again and again would take for ever.
-      if (i - from > 64) {
-        do c = unit(text, ++i);
-        while (c >= 48 && c <= 57);
-        i = start + ((i - start) | 15) - 16;
-      }
-      continue;
-    }
-    let to = i;
-    do c = unit(text, ++to);
-    while (c >= 48 && c <= 57);
-    if (to - from > 16) return true;
-  }
-  return false;
-}
-
-/** A unit of a text, or a byte; not a digit where there is none. */
-function unit(text: string | Uint8Array, i: number): number {
-  return typeof text === "string" ? text.charCodeAt(i) : text[i]!;
-}
-
-/**
- * A JSON text in which the integers that a number cannot hold are strings.
- * Servers that write such numbers lose nothing. It takes time in proportion to
- * the text, whatever that is: a regular expression for whole strings would run out
- * of stack.
- */
-function exact(text: string): string {
-  if (!hasBigInt(text, 0, text.length)) return text;
-  const token = /"|-?\d[\d.eE+-]*/g;
-  let out = "";
-  let done = 0;
-  for (let found; (found = token.exec(text)) !== null; ) {
-    const [word] = found;
-    if (word === '"') {
-      let end = found.index;
-      do end = text.indexOf('"', end + 1);
-      while (end > 0 && isEscaped(text, end));
-      if (end < 0) break;
-      token.lastIndex = end + 1;
-    } else if (word.length >= 16 && /^-?\d+$/.test(word) && !Number.isSafeInteger(Number(word))) {
-      out += `${text.slice(done, found.index)}"${word}"`;
-      done = token.lastIndex;
-    }
-  }
-  return out + text.slice(done);
-}
-
-/** Whether the character at i of a string is behind an odd number of backslashes. */
-function isEscaped(text: string, i: number): boolean {
-  let from = i;
-  while (text.charCodeAt(from - 1) === 92) from--;
-  return (i - from) % 2 === 1;
 }
 
 function tidy(f: Failure): ErrorInfo {
