@@ -145,7 +145,8 @@ func (d *Decoder) newZlib() {
 }
 
 // Write gives the Decoder the next frame, which must stay unchanged until Next
-// returns nil. A frame that comes while messages of the last one have not been
+// returns nil, and so must the 16 bytes behind it if it has the capacity: they are
+// loaded, though not used. A frame that comes while messages of the last one have not been
 // taken replaces what is left of it.
 func (d *Decoder) Write(frame []byte, binary bool) {
 	d.in, d.binary, d.given = frame, binary, 0

@@ -16,7 +16,7 @@ import (
 func inflateAll(o *output, read func(o *output, in []byte, i int) (int, progress, error), in []byte, cut func(n int) int) (progress, error) {
 	for {
 		n := cut(len(in))
-		piece := bytes.Clone(in[:n]) // so that reading past it is noticed
+		piece := odd(in[:n])
 		in = in[n:]
 		for i := 0; ; {
 			var p progress
@@ -38,6 +38,21 @@ func inflateAll(o *output, read func(o *output, in []byte, i int) (int, progress
 			return needInput, nil
 		}
 	}
+}
+
+// odd copies a piece of input into one with as much capacity as its content
+// decides, and other bytes than those that follow behind its end, so that using
+// those is noticed.
+func odd(in []byte) []byte {
+	room := 0
+	if len(in) > 0 {
+		room = int(in[0]) % 3 * inflateOver
+	}
+	piece := make([]byte, len(in)+room)
+	for i := copy(piece, in); i < len(piece); i++ {
+		piece[i] = 0xb5
+	}
+	return piece[: len(in) : len(in)+room]
 }
 
 func whole(n int) int { return n }
