@@ -9,7 +9,7 @@ say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "$1 is missing: $2"; }
 need_go() { need go "install Go 1.26 or later (https://go.dev/dl)"; }
-need_node() { need node "install Node.js 20 or later"; need npm "it comes with Node.js"; }
+need_node() { need node "install Node.js 20.11 or later"; need npm "it comes with Node.js"; }
 
 # go_tool NAME PACKAGE: builds a tool of test/tools once, and prints its path.
 go_tool() {

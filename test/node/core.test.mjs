@@ -13,6 +13,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { random } from "./random.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const built = `${root}build/test/core.mjs`;
@@ -22,16 +23,6 @@ if (existsSync(`${root}build/bin/esbuild`)) {
 }
 const { Core } = await import(built);
 const wasm = await WebAssembly.compile(readFileSync(`${root}web/dist/gateway.wasm`));
-
-/** Numbers from a seed (mulberry32). */
-function random(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const SECOND = 1000;
 const MINUTE = 60_000;

@@ -5,16 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { exact, hasBigInt, hasBigIntBytes } from "../../build/test/exact.mjs";
-
-/** Numbers from a seed (mulberry32). */
-function random(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { random } from "./random.mjs";
 
 const NUMBERS = ["0", "7", "-12", "1.5", "1e21", "123456789012345.25", "9007199254740991", "-9007199254740991", "1234567890123456", "12345678901234567.0", "1.2345678901234567890"];
 const BIG = ["9007199254740993", "-9007199254740993", "12345678901234567", "1456429976931798888", "-1456429976931798888", "123456789012345678901234567890"];

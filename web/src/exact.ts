@@ -3,9 +3,10 @@
 /**
  * Whether the JSON text from `start` to `end` may hold an integer of 16 digits or
  * more outside strings, which JSON.parse would round: `exact` then makes it a
- * string. Every such run of digits covers an index that is 15 modulo 16, so no other
- * one is looked at. Most that are found stand in a string: there the next quote is
- * not behind what stands before a string.
+ * string. Every such run of digits covers an index that is 15 modulo 16 from `start`,
+ * so no other one is looked at. Nearly all digits that are found stand in a string:
+ * they do if the next quote closes one, that is, if it is not behind a comma, a colon,
+ * an opening bracket or white space, as one that opens a string always is.
  */
 export function hasBigInt(text: string, start: number, end: number): boolean {
   let quote = -1;
@@ -18,7 +19,7 @@ export function hasBigInt(text: string, start: number, end: number): boolean {
     }
     c = text.charCodeAt(quote - 1);
     if (c > 32 && c !== 44 && c !== 58 && c !== 91 && c !== 123 && quote < end) {
-      i = start + ((quote - start) | 15) - 16;
+      i = start + ((quote - start) | 15) - 16; // goes on behind the quote
       continue;
     }
     let from = i;
@@ -43,8 +44,8 @@ export function hasBigIntBytes(text: Uint8Array, start: number, end: number): bo
     do c = text[--from]!;
     while (c >= 48 && c <= 57);
     const quoted = c === 34;
+    if (quoted && i - from < 64) continue; // a snowflake, nearly always
     let to = i;
-    if (quoted && i - from < 64) continue;
     do c = text[++to]!;
     while (c >= 48 && c <= 57);
     if (to - from > 16 && !quoted) return true;
