@@ -134,6 +134,72 @@ func TestHotPath(t *testing.T) {
 	call(t, "release", int(h))
 }
 
+// TestGate: events pass JavaScript by itself only where the one before was taken by the
+// session, which the next call of whatever kind tells of them.
+func TestGate(t *testing.T) {
+	h := ready(t)
+	defer call(t, "release", int(h))
+	c := find(h)
+	head, tail := ends(message("OTHER", 5))
+	kind := glance(h, 1, head, tail) >> 5
+	if c.gate != 1 || coreAddress(h) != address(&c.seq) || c.gate != 0 || address(&c.gate)-address(&c.seq) != 8 || address(&c.passed)-address(&c.gate) != 4 {
+		t.Fatalf("the gate is not where JavaScript looks for it, or a call does not close it: %+v", c)
+	}
+	count := (*uint64)(unsafe.Add(nil, countAddress(h, kind)))
+	if *count != 1 {
+		t.Fatalf("1 event, %d counted", *count)
+	}
+	pass := func(seq int) {
+		t.Helper()
+		if c.gate != 1 {
+			t.Fatal("the gate is closed")
+		}
+		*count++
+		c.passed = int32(seq)
+	}
+	calls := map[string]func(){
+		"again":    func() { again(h, 1, kind, 3) },
+		"glance":   func() { glance(h, 1, head, tail) },
+		"received": func() { outputs(h, received(h, 1, put(message("OTHER", 3)), 0)) },
+		"next":     func() { next(h) },
+		"deadline": func() { deadline(h) },
+		"tick":     func() { tick(h, 1002) },
+		"opened":   func() { opened(h, 9, 1002) },
+		"observe":  func() { call(t, "observe", int(h), "OTHER") },
+		"stats":    func() { call(t, "stats", int(h)) },
+		"send":     func() { call(t, "send", int(h), 3, "{}", 1002.0); outputs(h, next(h)) },
+	}
+	seq := 5
+	for name, f := range calls {
+		head, tail = ends(message("OTHER", seq))
+		again(h, 1, kind, float64(seq))
+		seq += 2
+		pass(seq)
+		f()
+		if c.s.Seq() != int64(seq) || c.seq != float64(seq) {
+			t.Errorf("after %s the session is at %d, should be at %d: %+v", name, c.s.Seq(), seq, c)
+		}
+		if open := name == "again" || name == "glance"; open != (c.gate == 1) {
+			t.Errorf("after %s the gate is open on %d", name, c.gate)
+		}
+	}
+	again(h, 1, kind, float64(seq+1))
+	pass(seq + 3)
+	if snap := call(t, "snapshot", int(h)).(map[string]any); snap["seq"] != float64(seq+3) {
+		t.Errorf("the snapshot is %v", snap)
+	}
+	again(h, 1, kind, 1<<31)
+	if c.gate != 0 || c.seq != 1<<31 || again(h, 1, kind, 1<<31+1) == int32(session.GlancedNothing) {
+		t.Errorf("the gate is open for numbers that have no room: %+v", c)
+	}
+	// Where the session takes nothing, nothing may pass.
+	wake(h, 2000)
+	outputs(h, next(h))
+	if again(h, 1, kind, 1<<31+2) != int32(session.GlancedNothing) || c.gate != 0 {
+		t.Errorf("the gate is open while the connection is on probation: %+v", c)
+	}
+}
+
 // TestNothingIsAllocated is the promise of the hot path.
 func TestNothingIsAllocated(t *testing.T) {
 	h := ready(t)
@@ -171,7 +237,7 @@ func TestBadCalls(t *testing.T) {
 		closed(h, 1, 1000, 0, 0, 0)
 		tick(h, 0)
 		wake(h, 0)
-		if next(h) != 0 || deadline(h) != -1 || seqAddress(h) != 0 {
+		if next(h) != 0 || deadline(h) != -1 || coreAddress(h) != 0 || countAddress(h, 1) != 0 {
 			t.Errorf("handle %d exists", h)
 		}
 		if e, ok := call(t, "send", int(h), 3, "{}", 0.0).(map[string]any); !ok || e["code"] != "closed" {

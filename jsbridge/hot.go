@@ -4,6 +4,7 @@ package jsbridge
 
 import (
 	"encoding/binary"
+	"math"
 	"strconv"
 	"time"
 	"unsafe"
@@ -33,10 +34,16 @@ var record struct {
 }
 
 // core is one handle's session as seen from here.
+//
+// JavaScript knows how its first three fields lie (core.ts) and reads them even from
+// the memory of an instance that has crashed. A call of Go takes longer than all else
+// that an event costs, so while the gate is open JavaScript lets events pass as
+// session.Session.Again allows. Whatever comes in from outside goes through find, which
+// closes the gate and tells the session what has passed.
 type core struct {
-	// seq is read by JavaScript from memory, even from that of an instance that
-	// has crashed: it is the number up to which everything has been handed over.
-	seq float64
+	seq    float64 // the number up to which everything has been handed over, while the gate is closed
+	gate   int32   // the connection on which events may pass, 0 if none may
+	passed int32   // that number while the gate is open
 
 	s        *session.Session
 	kinds    session.Kinds
@@ -51,7 +58,24 @@ func find(handle int32) *core {
 	if handle < 1 || int(handle) > len(cores) {
 		return nil
 	}
-	return cores[handle-1]
+	c := cores[handle-1]
+	if c != nil && c.gate != 0 {
+		if seq := int64(c.passed); seq > c.s.Seq() {
+			c.s.Passed(seq)
+			c.seq = float64(seq)
+		}
+		c.gate = 0
+	}
+	return c
+}
+
+// open lets events pass on a connection of which the session has just taken one.
+func (c *core) open(conn int32) {
+	seq := c.s.Seq()
+	c.seq = float64(seq)
+	if seq <= math.MaxInt32 {
+		c.gate, c.passed = conn, int32(seq)
+	}
 }
 
 // ms turns a JavaScript time into the session's.
@@ -79,10 +103,22 @@ func buffer(n int32) int32 {
 	return address(unsafe.SliceData(input))
 }
 
-//go:wasmexport seqAddress
-func seqAddress(handle int32) int32 {
+// coreAddress returns where the fields of core are that JavaScript knows.
+//
+//go:wasmexport coreAddress
+func coreAddress(handle int32) int32 {
 	if c := find(handle); c != nil {
-		return address(&c.seq)
+		return address(c)
+	}
+	return 0
+}
+
+// countAddress returns where the events of a kind are counted, in 64 bits.
+//
+//go:wasmexport countAddress
+func countAddress(handle, kind int32) int32 {
+	if c := find(handle); c != nil && kind >= 1 && int(kind) <= c.kinds.Len() {
+		return address(&c.kinds.Kind(int(kind)).Count)
 	}
 	return 0
 }
@@ -126,12 +162,12 @@ func glance(handle, conn, head, tail int32) int32 {
 	if result == session.GlancedNothing {
 		return 0
 	}
-	c.seq = float64(c.s.Seq())
+	c.open(conn)
 	return int32(kind.ID)<<5 | int32(alike)<<3 | int32(result)
 }
 
 // again is glance for a message that is known to begin as one of this kind did, and
-// whose number is known. It returns the session.Glanced.
+// whose number is known, where that does not pass by itself. It returns the session.Glanced.
 //
 //go:wasmexport again
 func again(handle, conn, kind int32, seq float64) int32 {
@@ -140,7 +176,9 @@ func again(handle, conn, kind int32, seq float64) int32 {
 		return 0
 	}
 	result := c.s.Again(session.Conn(conn), c.kinds.Kind(int(kind)), int64(seq))
-	c.seq = float64(c.s.Seq())
+	if result != session.GlancedNothing {
+		c.open(conn)
+	}
 	return int32(result)
 }
 

@@ -147,11 +147,23 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 // Again is Glance for a message of which the driver knows by itself that it begins
 // as one did before, which was of this kind, and what its number is. The result is
 // GlancedNothing, GlancedUnobserved or GlancedEvent.
+//
+// A driver to which a call of Go is dear may deal with the next events by itself, the
+// way Again would: until it calls another method, each event on conn passes whose
+// number is above Seq and above those of the events that passed, and whose kind Again
+// has been asked about since its observers last changed. It adds to Kind.Count, and
+// before it calls any other method tells by Passed what number it has come to.
 func (s *Session) Again(conn Conn, kind *Kind, seq int64) Glanced {
 	if !s.plain(conn) {
 		return GlancedNothing
 	}
 	return s.passed(kind, seq)
+}
+
+// Passed tells that events have passed the driver by itself, up to this number (see Again).
+func (s *Session) Passed(seq int64) {
+	s.heard = true
+	s.snap.Seq = max(s.snap.Seq, seq)
 }
 
 // plain reports whether an event that comes now on conn is one like any other.
@@ -165,8 +177,7 @@ func (s *Session) passed(kind *Kind, seq int64) Glanced {
 		return GlancedNothing
 	}
 	kind.Count++
-	s.heard = true
-	s.snap.Seq = max(s.snap.Seq, seq)
+	s.Passed(seq)
 	if !s.kinds.wants(kind) {
 		return GlancedUnobserved
 	}

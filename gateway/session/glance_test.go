@@ -109,6 +109,31 @@ func TestAgainIsAGlance(t *testing.T) {
 	}
 }
 
+// Events that pass a driver by itself leave the session as Again would.
+func TestPassedIsAgain(t *testing.T) {
+	again, passed := newRig(t).ready(), newRig(t).ready()
+	kinds := [2]*Kind{}
+	for i, r := range []*rig{again, passed} {
+		r.recv(event("A", 5))
+		kinds[i] = r.s.kinds.arrived([]byte("A"))
+		r.s.heard = false
+	}
+	for seq := int64(6); seq < 20; seq += 3 {
+		if r := again.s.Again(again.s.conn, kinds[0], seq); r != GlancedEvent {
+			t.Fatal(r)
+		}
+		kinds[1].Count++
+	}
+	passed.s.Passed(18)
+	if passed.s.Seq() != 18 || again.s.Seq() != 18 || *kinds[0] != *kinds[1] || !passed.s.heard || !again.s.heard {
+		t.Fatalf("%d, %v and %+v passed; %d, %v and %+v again", passed.s.Seq(), passed.s.heard, *kinds[1], again.s.Seq(), again.s.heard, *kinds[0])
+	}
+	passed.s.Passed(7)
+	if passed.s.Seq() != 18 {
+		t.Fatalf("the sequence goes back to %d", passed.s.Seq())
+	}
+}
+
 // A message that is recognized is read as the scan reads it.
 func TestRecognizedIsScanned(t *testing.T) {
 	forms := []string{

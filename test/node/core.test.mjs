@@ -563,15 +563,15 @@ test("a seed always gives the same life", async () => {
   for (const seed of [1, 2]) assert.deepEqual((await live(seed)).trace, (await live(seed)).trace);
 });
 
-test("events that begin like others are read as JSON.parse reads them", async () => {
-  const got = [];
-  let stats;
+/** Runs a test with one handle that is ready, and a socket that takes what it is given. */
+async function withHandle(observe, run) {
+  const h = { got: [], stats: null, sent: [], dials: 0 };
   const core = new Core({
     report: (id, r) => {
-      if (typeof r === "string") got.push(JSON.parse(r));
-      if (r.type === "stats") stats = r.stats;
+      if (typeof r === "string") h.got.push(JSON.parse(r));
+      if (r.type === "stats") h.stats = r.stats;
     },
-    event: (id, t, text, from, to) => got.push({ t, d: JSON.parse(text.slice(from, to)) }),
+    event: (id, t, text, from, to) => h.got.push({ t, d: JSON.parse(text.slice(from, to)) }),
   });
   await core.load(wasm);
   const real = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
@@ -579,19 +579,35 @@ test("events that begin like others are read as JSON.parse reads them", async ()
   globalThis.WebSocket = class {
     constructor() {
       socket = this;
+      h.dials++;
     }
-    send() {}
+    send(text) {
+      h.sent.push(text);
+    }
     close() {}
+  };
+  h.down = (data) => socket.onmessage({ data });
+  h.open = () => {
+    socket.onopen({});
+    h.down('{"op":10,"d":{"heartbeat_interval":41250}}');
   };
   try {
     const config = { url: "ws://main.test/", identify: '{"token":"t"}', version: 9, transports: "json", maxMessageSize: 4096, maxReceiveSize: 1 << 20, queueSize: 10, attempts: 1, session: null };
-    core.post({ type: "open", id: 1, config, lost: null, observe: ["READY", "MESSAGE_CREATE", "GUILD_MEMBER_ADD", "TYPING_START"] });
-    const down = (data) => socket.onmessage({ data });
-    socket.onopen({});
-    down('{"op":10,"d":{"heartbeat_interval":41250}}');
-    down(FORMS[0]("READY", 1, '{"session_id":"abc"}'));
-    assert.equal(got.length, 1);
+    core.post({ type: "open", id: 1, config, lost: null, observe: ["READY", ...observe] });
+    h.open();
+    h.down(FORMS[0]("READY", 1, '{"session_id":"abc"}'));
+    assert.equal(h.got.splice(0).length, 1);
+    await run(core, h);
+  } finally {
+    core.terminate();
+    if (real) Object.defineProperty(globalThis, "WebSocket", real);
+    else delete globalThis.WebSocket;
+  }
+}
 
+test("events that begin like others are read as JSON.parse reads them", () =>
+  withHandle(["MESSAGE_CREATE", "GUILD_MEMBER_ADD", "TYPING_START"], (core, h) => {
+    const { down, got } = h;
     const draw = random(7);
     const pick = (list) => list[Math.floor(draw() * list.length)];
     const counts = { READY: 1, MESSAGE_CREATE: 0, MESSAGE_DELETE: 0 };
@@ -615,12 +631,80 @@ test("events that begin like others are read as JSON.parse reads them", async ()
       }
       assert.equal(core.seq(1), seq, text);
     }
-    assert.deepEqual(got.slice(1).map(({ t, d }) => ({ t, d })), want);
+    assert.deepEqual(got.map(({ t, d }) => ({ t, d })), want);
     core.post({ type: "stats", id: 1, req: 1 });
-    assert.deepEqual(stats.events, counts);
-  } finally {
-    core.terminate();
-    if (real) Object.defineProperty(globalThis, "WebSocket", real);
-    else delete globalThis.WebSocket;
-  }
-});
+    assert.deepEqual(h.stats.events, counts);
+  }));
+
+/** What is called of an instance's exports from now on, by name. */
+function countCalls(t) {
+  const calls = {};
+  const { get } = Object.getOwnPropertyDescriptor(WebAssembly.Instance.prototype, "exports");
+  t.mock.getter(WebAssembly.Instance.prototype, "exports", function () {
+    const all = { ...get.call(this) };
+    for (const name of ["again", "glance", "received"]) {
+      const call = all[name];
+      all[name] = (...args) => {
+        calls[name] = (calls[name] ?? 0) + 1;
+        return call(...args);
+      };
+    }
+    return all;
+  });
+  return calls;
+}
+
+for (const [name, form] of FORMS.entries())
+  test(`an event like the one before passes without a call of Go (form ${name})`, (t) => {
+    const calls = countCalls(t);
+    return withHandle(["MESSAGE_CREATE"], async (core, h) => {
+      let seq = 1;
+      const down = (n, ...names) => {
+        h.got.length = 0;
+        for (const name in calls) delete calls[name];
+        for (let i = 0; i < n; i++) for (const name of names) h.down(form(name, ++seq, `{"i":${i},"content":"some more text"}`));
+      };
+      const both = ["MESSAGE_CREATE", "TYPING_START"];
+      down(3, ...both);
+      down(100, ...both);
+      assert.equal(h.got.length, 100);
+      assert.deepEqual(h.got[99], { t: "MESSAGE_CREATE", d: { i: 99, content: "some more text" } });
+      assert.deepEqual(calls, {});
+      assert.equal(core.seq(1), seq);
+
+      // Who observes may change at any time.
+      core.post({ type: "observe", id: 1, name: "TYPING_START" });
+      core.post({ type: "unobserve", id: 1, name: "MESSAGE_CREATE" });
+      down(50, ...both);
+      assert.deepEqual(new Set(h.got.map(({ t }) => t)), new Set(["TYPING_START"]));
+      assert.equal(h.got.length, 50);
+      assert.deepEqual(calls, { again: 2 });
+
+      // Numbers that do not rise, or have no room in the gate, are for Go to judge.
+      seq -= 3;
+      down(3, "TYPING_START");
+      assert.deepEqual(calls, { again: 3 });
+      seq = 2 ** 31 + 5;
+      down(3, "TYPING_START");
+      assert.deepEqual(calls, { again: 3 });
+      assert.equal(core.seq(1), 2 ** 31 + 8);
+      core.post({ type: "stats", id: 1, req: 1 });
+      assert.deepEqual(h.stats.events, { READY: 1, MESSAGE_CREATE: 153, TYPING_START: 159 });
+    });
+  });
+
+test("what has passed is known to the session, and survives a crash of the instance", () =>
+  withHandle([], async (core, h) => {
+    let seq = 1;
+    const down = (n) => {
+      for (let i = 0; i < n; i++) h.down(FORMS[0]("TYPING_START", ++seq, '{"content":"some more text"}'));
+    };
+    down(20);
+    h.down('{"op":1,"d":null}');
+    assert.equal(h.sent.at(-1), '{"op":1,"d":21}');
+    down(20);
+    core.post({ type: "crash" });
+    while (h.dials === 1) await new Promise((resolve) => setImmediate(resolve));
+    h.open();
+    assert.deepEqual(JSON.parse(h.sent.at(-1)).d, { token: "t", session_id: "abc", seq: 41 });
+  }));

@@ -15,10 +15,10 @@ import (
 // Client is a driver: it does for a session what the native library and the
 // browser do, on a virtual network, and notes what the session says.
 type Client struct {
-	w     *World
-	S     *session.Session
-	Kinds *session.Kinds
-	line  *line
+	w       *World
+	session *session.Session // by S
+	Kinds   *session.Kinds
+	line    *line
 
 	// Glances makes it look at the two ends of texts first, as browsers do.
 	Glances bool
@@ -27,6 +27,9 @@ type Client struct {
 	Late bool
 
 	heads   []remembered
+	gate    session.Conn // the connection on which events may pass by themselves, 0 if none may
+	passed  bool         // whether some have, up to seq
+	seq     int64
 	id      string // of the session
 	heardAt time.Duration
 	asleep  bool
@@ -91,22 +94,22 @@ func newClient(w *World, cfg session.Config) (*Client, error) {
 	cfg.Kinds = c.Kinds
 	cfg.Clock = w.Now
 	var err error
-	c.S, err = session.New(cfg)
+	c.session, err = session.New(cfg)
 	return c, err
 }
 
 // Start begins to connect.
-func (c *Client) Start() { c.with(func() { c.S.Start(c.w.now) }) }
+func (c *Client) Start() { c.with(func() { c.S().Start(c.w.now) }) }
 
 // Close ends the session.
-func (c *Client) Close(keep bool) { c.with(func() { c.S.Close(c.w.now, keep) }) }
+func (c *Client) Close(keep bool) { c.with(func() { c.S().Close(c.w.now, keep) }) }
 
 // Wake tells the session that the machine may have been away.
-func (c *Client) Wake() { c.with(func() { c.S.Wake(c.w.now) }) }
+func (c *Client) Wake() { c.with(func() { c.S().Wake(c.w.now) }) }
 
 // Send sends a message.
 func (c *Client) Send(op int, d string) (id session.SendID, err error) {
-	c.with(func() { id, err = c.S.Send(c.w.now, op, []byte(d)) })
+	c.with(func() { id, err = c.S().Send(c.w.now, op, []byte(d)) })
 	return id, err
 }
 
@@ -127,9 +130,21 @@ func (c *Client) Freeze(on bool) {
 // Connected reports whether there is a connection, open or being opened.
 func (c *Client) Connected() bool { return c.line != nil }
 
+// S returns the session, which is told first what has passed.
+func (c *Client) S() *session.Session {
+	if c.passed {
+		c.session.Passed(c.seq)
+	}
+	c.gate, c.passed = 0, false
+	return c.session
+}
+
 func (c *Client) with(input func()) {
 	input()
-	for o := c.S.Next(); o != nil; o = c.S.Next() {
+	if c.gate != 0 {
+		return // there is nothing to be done: the event was one like any other
+	}
+	for o := c.S().Next(); o != nil; o = c.S().Next() {
 		c.carryOut(o)
 	}
 }
@@ -159,7 +174,7 @@ func (c *Client) carryOut(o *session.Output) {
 		}
 	case session.OutputDispatch:
 		if o.Event.Name == "READY" {
-			snap, _ := c.S.Snapshot()
+			snap, _ := c.S().Snapshot()
 			c.id = snap.ID
 		}
 		if !c.w.forgetful {
@@ -181,7 +196,7 @@ func (c *Client) carryOut(o *session.Output) {
 }
 
 func (c *Client) deadline() (time.Duration, bool) {
-	at, ok := c.S.Deadline()
+	at, ok := c.S().Deadline()
 	if !ok || c.asleep {
 		return 0, false
 	}
@@ -192,13 +207,13 @@ func (c *Client) tick() {
 	if c.Throttle > 0 {
 		c.late = c.w.now + c.Throttle // timers of a hidden page come once a minute
 	}
-	c.with(func() { c.S.Tick(c.w.now) })
+	c.with(func() { c.S().Tick(c.w.now) })
 }
 
 // The network's side. A machine that sleeps finds everything when it wakes.
 
 func (c *Client) opened(l *line) {
-	c.awake(l, func() { c.S.Opened(c.w.now, l.conn) })
+	c.awake(l, func() { c.S().Opened(c.w.now, l.conn) })
 }
 
 func (c *Client) received(l *line, data []byte, binary bool) {
@@ -210,14 +225,14 @@ func (c *Client) received(l *line, data []byte, binary bool) {
 			}
 		}
 		if c.w.Net.Overlap && !l.compressed && c.State() == session.StateResuming && isEvent(data, binary) {
-			c.with(func() { c.S.Received(c.w.now, l.conn, data, binary) })
+			c.with(func() { c.S().Received(c.w.now, l.conn, data, binary) })
 		}
 		if binary || !c.Glances || !c.glance(l.conn, data) {
 			at := c.w.now
 			if c.Glances {
 				at = session.Untold
 			}
-			c.S.Received(at, l.conn, data, binary)
+			c.S().Received(at, l.conn, data, binary)
 		}
 	})
 }
@@ -234,6 +249,7 @@ const (
 type remembered struct {
 	kind           *session.Kind
 	before, behind string
+	result         session.Glanced // what the session has last said of the kind
 }
 
 const numberKey = `,"s":`
@@ -260,7 +276,7 @@ func (c *Client) glance(conn session.Conn, text []byte) bool {
 			}
 		}
 	}
-	kind, seen, alike := c.S.Glance(conn, text[:head+1], text[tail:])
+	kind, seen, alike := c.S().Glance(conn, text[:head+1], text[tail:])
 	begin := string(text[:head+1])
 	switch alike {
 	case session.HeadPlain:
@@ -268,11 +284,13 @@ func (c *Client) glance(conn session.Conn, text []byte) bool {
 	case session.HeadNumbered:
 		at := strings.Index(begin, numberKey) + len(numberKey)
 		behind := strings.TrimLeft(begin[at:], "0123456789")
-		c.heads = append(c.heads, remembered{kind, begin[:at], behind})
+		c.heads = append(c.heads, remembered{kind: kind, before: begin[:at], behind: behind})
 	}
-	switch seen {
-	case session.GlancedNothing:
+	if seen == session.GlancedNothing {
 		return false
+	}
+	c.gate, c.seq = conn, c.session.Seq()
+	switch seen {
 	case session.GlancedUnobserved:
 	case session.GlancedPayload:
 		c.glanced(kind, text, text[head:tail])
@@ -286,7 +304,8 @@ func (c *Client) glance(conn session.Conn, text []byte) bool {
 
 // again is glance for a text that begins like one before.
 func (c *Client) again(conn session.Conn, text string) bool {
-	for _, h := range c.heads {
+	for i := range c.heads {
+		h := &c.heads[i]
 		rest, ok := strings.CutPrefix(text, h.before)
 		if !ok {
 			continue
@@ -312,7 +331,13 @@ func (c *Client) again(conn session.Conn, text string) bool {
 		if err != nil || digits[0] == '0' {
 			return false
 		}
-		switch c.S.Again(conn, h.kind, int64(seq)) {
+		if n := int64(seq); h.result != session.GlancedNothing && c.gate == conn && n > c.seq {
+			c.seq, c.passed = n, true
+			h.kind.Count++
+		} else if h.result = c.S().Again(conn, h.kind, n); h.result != session.GlancedNothing {
+			c.gate, c.seq = conn, c.session.Seq()
+		}
+		switch h.result {
 		case session.GlancedNothing:
 			return false
 		case session.GlancedEvent:
@@ -358,7 +383,7 @@ func (c *Client) closed(l *line, code session.CloseCode, reason, cause string) {
 				c.OnClosed(code)
 			}
 		}
-		c.S.Closed(c.w.now, l.conn, code, reason, cause)
+		c.S().Closed(c.w.now, l.conn, code, reason, cause)
 	})
 }
 
@@ -390,7 +415,7 @@ func (c *Client) Sleep(on bool) {
 }
 
 // State is the session's.
-func (c *Client) State() session.State { return c.S.State() }
+func (c *Client) State() session.State { return c.S().State() }
 
 // Names returns the names of the delivered events.
 func (c *Client) Names() (names []string) {

@@ -193,7 +193,7 @@ func (k *checker) output(o *session.Output) {
 		switch o.State {
 		case session.StateReady:
 			k.readySince, k.everReady = now, true
-			_, k.resumable = k.c.Client.S.Snapshot()
+			_, k.resumable = k.c.Client.S().Snapshot()
 			k.over, k.doubted, k.resumes = false, k.blind, 0
 			if o.Resumed {
 				k.refusals = 0
@@ -215,7 +215,7 @@ func (k *checker) output(o *session.Output) {
 			if o.Err.Code != session.ErrReconnect && o.RetryAt > now {
 				k.lot("waits", o.RetryAt-now)
 			}
-			if n := k.c.Client.S.QueueLen(); n > 0 {
+			if n := k.c.Client.S().QueueLen(); n > 0 {
 				k.violated("%d sends are queued without a connection", n)
 			}
 		case session.StateClosed:
@@ -422,17 +422,17 @@ func (k *checker) step() {
 	if k.beatConn == k.conn && cl.line != nil && (st == session.StateReady || st == session.StateIdentifying || st == session.StateResuming) {
 		k.overdue(now)
 	}
-	if n := cl.S.QueueLen(); n > 0 && st != session.StateReady {
+	if n := cl.S().QueueLen(); n > 0 && st != session.StateReady {
 		k.violated("%d sends wait, but the client is %v", n, st)
 	}
 	if k.closed && (cl.line != nil || st != session.StateClosed) {
 		k.violated("still %v after the end", st)
 	}
-	if _, ok := cl.S.Deadline(); ok && st == session.StateClosed {
+	if _, ok := cl.S().Deadline(); ok && st == session.StateClosed {
 		k.violated("a timer runs after the end")
 	}
-	if cl.S.QueueLen() > 20+maxStandingSends {
-		k.violated("%d sends wait", cl.S.QueueLen())
+	if cl.S().QueueLen() > 20+maxStandingSends {
+		k.violated("%d sends wait", cl.S().QueueLen())
 	}
 }
 
@@ -508,7 +508,7 @@ func (k *checker) wrote(m *Write) {
 				Token, SessionID string
 				Seq              json.RawMessage
 			}
-			snap, _ := k.c.Client.S.Snapshot()
+			snap, _ := k.c.Client.S().Snapshot()
 			if err := json.Unmarshal([]byte(strings.Replace(m.Data, "session_id", "SessionID", 1)), &d); err != nil || d.Token == "" || d.SessionID != snap.ID {
 				k.violated("Resume %s where the session is %s", m.Data, snap.ID)
 			}
@@ -520,7 +520,7 @@ func (k *checker) wrote(m *Write) {
 // number holds that a message says how far the session has come. Messages other
 // than events may have taken a number, and those that were lost may not.
 func (k *checker) number(what, text string) {
-	if _, live := k.c.Client.S.Snapshot(); !live && k.c.Client.State() != session.StateReady {
+	if _, live := k.c.Client.S().Snapshot(); !live && k.c.Client.State() != session.StateReady {
 		// Between two sessions: what has come on this connection is all there is.
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil && k.sessions > 0 && !k.loose && k.asked != k.conn && n > max(k.connSeq, 0)+k.numberless() {
 			k.violated("%s says that %s was received last, without a session", what, text)
@@ -572,7 +572,7 @@ func (k *checker) rate(now time.Duration) {
 
 // complete holds that in peace everything has arrived.
 func (k *checker) complete() {
-	snap, ok := k.c.Client.S.Snapshot()
+	snap, ok := k.c.Client.S().Snapshot()
 	to := snap.ID
 	if !ok {
 		ids := k.c.Server.SessionIDs() // READY did not name it
@@ -615,7 +615,7 @@ func (k *checker) end() {
 		k.violated("%d sends never settled", n)
 		clear(k.pending)
 	}
-	if n := k.c.Client.S.QueueLen(); n > 0 {
+	if n := k.c.Client.S().QueueLen(); n > 0 {
 		k.violated("%d sends are still queued", n)
 	}
 }

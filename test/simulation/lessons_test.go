@@ -268,7 +268,7 @@ func TestSessionSurvivesClose(t *testing.T) {
 	ready(t, w)
 	w.Run(time.Second)
 	w.Client.Close(true)
-	snap, ok := w.Client.S.Snapshot()
+	snap, ok := w.Client.S().Snapshot()
 	if !ok || snap.ID == "" || snap.Seq < 1 {
 		t.Fatalf("session %+v, %v", snap, ok)
 	}

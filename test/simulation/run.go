@@ -551,11 +551,11 @@ func (c *chaos) moveOn() {
 	old.Close(true)
 	c.check.end()
 	cfg := c.o.Config
-	snap, ok := old.S.Snapshot()
+	snap, ok := old.S().Snapshot()
 	if ok {
 		cfg.Restore = &snap
 	}
-	if lost, ok := old.S.Lost(); ok {
+	if lost, ok := old.S().Lost(); ok {
 		cfg.Lost = &lost
 	}
 	next, err := newClient(c.World, cfg)
@@ -584,7 +584,7 @@ func (c *chaos) user() {
 		}
 	case 2:
 		if id, err := c.send(3, presence); err == nil && c.r.IntN(2) == 0 {
-			c.Client.with(func() { c.Client.S.Cancel(id, &session.Error{Code: session.ErrTimeout}) })
+			c.Client.with(func() { c.Client.S().Cancel(id, &session.Error{Code: session.ErrTimeout}) })
 		}
 	case 3:
 		c.send(2, `{"token":"x"}`) // never allowed here

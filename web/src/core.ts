@@ -41,6 +41,11 @@ const CONN = 0,
   HEAD = 11,
   BEHIND = 12;
 
+// The fields of jsbridge's core, as 32-bit words behind its 64-bit number.
+const GATE = 2,
+  PASSED = 3;
+const MAX_PASSED = 0x7fffffff;
+
 const TAIL = 128; // tailAt of jsbridge/hot.go
 const BRACE = 123;
 const CLOSING = 125;
@@ -65,6 +70,10 @@ const decoder = new TextDecoder();
 interface Head {
   kind: number;
   name: string;
+  /** Where in memory, in words, events of the kind are counted. */
+  count: number;
+  /** What Go has last said of the kind, or 0 if its observers have changed since. */
+  result: number;
   before: string;
   behind: string;
 }
@@ -74,8 +83,8 @@ interface Slot {
   id: number;
   /** Its number in the wasm instance. */
   handle: number;
-  /** Where in its memory the sequence number is. */
-  seqAt: number;
+  /** Where in its memory, in words, the fields of jsbridge's core are; 0 while it is in none. */
+  core: number;
   config: CoreConfig;
   observed: Map<string, number>;
   socket: WebSocket | null;
@@ -119,6 +128,7 @@ export class Core implements Host {
   #words!: Int32Array;
   #doubles!: Float64Array;
   #bytes!: Uint8Array<ArrayBuffer>;
+  #memory!: Int32Array;
   #inputSize = 1 << 16;
 
   #crashes: number[] = [];
@@ -155,7 +165,7 @@ export class Core implements Host {
   /** How far a handle's events have been handed over. */
   seq(id: number): number | undefined {
     const slot = this.#slots.get(id);
-    return slot?.seqAt && this.#alive ? this.#seq(slot) : undefined;
+    return slot?.core && this.#alive ? this.#seq(slot) : undefined;
   }
 
   /** Ends everything: sockets close, nothing is reported any more. */
@@ -189,6 +199,7 @@ export class Core implements Host {
     const memory = this.#wasm.mem.buffer as ArrayBuffer;
     const record = this.#wasm.recordAddress();
     this.#bytes = new Uint8Array(memory);
+    this.#memory = new Int32Array(memory);
     this.#input = new Uint8Array(memory, address, this.#inputSize);
     this.#words = new Int32Array(memory, record, 13);
     this.#doubles = new Float64Array(memory, record, 5);
@@ -264,10 +275,12 @@ export class Core implements Host {
       case "observe":
         slot.observed.set(c.name, (slot.observed.get(c.name) ?? 0) + 1);
         this.#go.observe(slot.handle, c.name);
+        forgetResults(slot);
         break;
       case "unobserve":
         slot.observed.set(c.name, (slot.observed.get(c.name) ?? 1) - 1);
         this.#go.unobserve(slot.handle, c.name);
+        forgetResults(slot);
         break;
       case "send": {
         const id = this.#go.send(slot.handle, c.op, c.payload, this.#clock());
@@ -299,7 +312,7 @@ export class Core implements Host {
     const slot: Slot = {
       id,
       handle: 0,
-      seqAt: 0,
+      core: 0,
       config,
       observed: new Map(),
       socket: null,
@@ -343,7 +356,7 @@ export class Core implements Host {
     slot.handle = handle;
     slot.names = [];
     slot.heads.fill(undefined);
-    slot.seqAt = this.#wasm.seqAddress(handle);
+    slot.core = this.#wasm.coreAddress(handle) >>> 2;
     for (const [name, n] of slot.observed) for (let i = 0; i < n; i++) this.#go.observe(handle, name);
     this.#go.start(handle, this.#clock());
     this.#pump(slot);
@@ -437,7 +450,8 @@ export class Core implements Host {
 
   /**
    * #glance for a message that begins like one before: comparing the two takes half
-   * as long as showing Go what it begins with.
+   * as long as showing Go what it begins with. If Go has left its gate open, it is not
+   * even called.
    */
   #again(slot: Slot, conn: number, text: string): boolean {
     if (text.length < SHORTEST) return false;
@@ -467,8 +481,19 @@ export class Core implements Host {
       if (from === first || !text.startsWith(behind, from)) return false;
       from += behind.length - 1;
     }
-    const result = this.#wasm.again(slot.handle, conn, head.kind, seq);
-    if (result === 0) return false;
+    const memory = this.#memory;
+    const core = slot.core;
+    let { result } = head;
+    if (result !== 0 && memory[core + GATE] === conn && seq > memory[core + PASSED]! && seq <= MAX_PASSED) {
+      // It passes by itself, as session.Again allows: a call of Go takes longer than all the rest of this.
+      memory[core + PASSED] = seq;
+      const { count } = head;
+      if ((memory[count] = (memory[count]! + 1) | 0) === 0) memory[count + 1]!++;
+    } else {
+      head.result = result = this.#wasm.again(slot.handle, conn, head.kind, seq);
+      if (result === 0) return false;
+      if (memory.length === 0) this.#view();
+    }
     if (result !== UNOBSERVED) this.#glanced(slot, head.name, text, from, to);
     return true;
   }
@@ -477,7 +502,8 @@ export class Core implements Host {
   #remember(slot: Slot, kind: number, begin: string, numbered: boolean): void {
     const copy = String.fromCharCode(...Array.from(begin, (c) => c.charCodeAt(0))); // a slice would keep all of the message
     const [, before = "", behind = ""] = (numbered ? /^(.*?,"s":)\d+(.*)$/ : /^(.*)$/).exec(copy) ?? [];
-    if (before !== "") slot.heads[place(begin)] = { kind, name: this.#name(slot, kind), before, behind };
+    if (before === "") return;
+    slot.heads[place(begin)] = { kind, name: this.#name(slot, kind), count: this.#wasm.countAddress(slot.handle, kind) >>> 2, result: 0, before, behind };
   }
 
   #name(slot: Slot, kind: number): string {
@@ -597,7 +623,8 @@ export class Core implements Host {
    * from memory, so that it can be had of an instance that has crashed.
    */
   #seq(slot: Slot): number {
-    return new DataView(this.#wasm.mem.buffer).getFloat64(slot.seqAt, true);
+    const core = new DataView(this.#wasm.mem.buffer, slot.core * 4);
+    return core.getInt32(GATE * 4, true) === 0 ? core.getFloat64(0, true) : core.getInt32(PASSED * 4, true);
   }
 
   /** Notes what another instance would have to report of a session that is gone. */
@@ -611,6 +638,7 @@ export class Core implements Host {
   #forget(slot: Slot): void {
     clearTimeout(slot.timer);
     this.#slots.delete(slot.id);
+    slot.core = 0; // nothing more may pass there
     this.#go.release(slot.handle);
   }
 
@@ -730,7 +758,7 @@ export class Core implements Host {
       this.#hangUp(slot, KEEP);
       slot.busy = slot.again = false;
       slot.armed = -1;
-      if (slot.session && slot.seqAt) {
+      if (slot.session && slot.core) {
         let seq = this.#seq(slot);
         if (slot === receiving) {
           // A message that crashes the core twice must not do so for ever.
@@ -742,6 +770,7 @@ export class Core implements Host {
         // A session that nobody can resume goes only now.
         slot.lost = { ...slot.lost, lastSeq: this.#seq(slot), disconnectedAt: Date.now() };
       }
+      slot.core = 0;
       if (fatal) {
         this.#end(slot, error);
         continue;
@@ -776,6 +805,11 @@ export class Core implements Host {
 function place(text: string): number {
   const name = text.charCodeAt(2) === 116 ? 6 : 13;
   return (text.charCodeAt(name + 6) * 7 + text.charCodeAt(name + 8) * 5 + text.charCodeAt(name + 11) * 3 + text.charCodeAt(name + 13)) % PLACES;
+}
+
+/** Has Go asked again whether kinds are observed. */
+function forgetResults(slot: Slot): void {
+  for (const head of slot.heads) if (head) head.result = 0;
 }
 
 function tidy(f: Failure): ErrorInfo {

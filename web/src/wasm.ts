@@ -8,7 +8,8 @@ import type { Loss, Session, SessionStats, WasmSource } from "./protocol.js";
 export interface Exports {
   mem: WebAssembly.Memory;
   recordAddress(): number;
-  seqAddress(handle: number): number;
+  coreAddress(handle: number): number;
+  countAddress(handle: number, kind: number): number;
   buffer(n: number): number;
   setClock(now: number): void;
   received(handle: number, conn: number, n: number, binary: number): number;
