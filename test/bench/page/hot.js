@@ -3,7 +3,7 @@
 import { client, decoders } from "./clients.js";
 import { frames, tally } from "./frames.js";
 import { connect, dial } from "./ours.js";
-import { inTurns, same } from "./rounds.js";
+import { collect, inTurns, same } from "./rounds.js";
 
 /** Small messages: µs for each. */
 export async function small({ corpus, peer, to, peerCorpus = corpus, observed, per, rounds, warm }) {
@@ -45,7 +45,7 @@ export async function ready({ to, peer, corpus, peerCorpus = corpus, rounds, war
   const seen = [];
   const note = (d) => void seen.push(d.guilds.length, d.session_id);
   const time = (run) => {
-    gc();
+    collect("major");
     const t = performance.now();
     run();
     return (performance.now() - t) * 1000;

@@ -1,6 +1,16 @@
 // Measuring two ways of doing the same thing in turns.
 
 /**
+ * Collects what has been left to collect, to its end: where the first of them goes on
+ * freeing memory on other threads, the second waits for that. Otherwise it would be done
+ * in the turn of the other side, which has nothing of it.
+ */
+export function collect(type = "minor") {
+  gc({ type });
+  gc({ type: "minor" });
+}
+
+/**
  * Runs `ours` and `peer` in turns, each with `per` events of those from `from` to
  * `end`, and returns how long each took in each round, in µs for an event.
  * Before each, what the other left to collect is collected.
@@ -8,7 +18,7 @@
 export async function inTurns({ ours, peer, from, end, per, rounds, warm }) {
   const times = { ours: [], peer: [] };
   const time = (run, start) => {
-    gc({ type: "minor" });
+    collect();
     const t = performance.now();
     run(start, start + per);
     return ((performance.now() - t) * 1000) / per;
