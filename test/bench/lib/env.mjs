@@ -19,8 +19,10 @@ const output = (command, ...args) => {
 
 /** What a report has to name for its figures to mean anything. */
 export function environment(chromium) {
+  // What the parts before have written of themselves changes nothing that is measured.
+  const changed = output("git", "status", "--porcelain", "--", ":/", ":!/test/bench/README.md", ":!/test/bench/*.svg");
   return {
-    commit: output("git", "describe", "--always", "--dirty", "--abbrev=12"),
+    commit: output("git", "describe", "--always", "--abbrev=12") + (changed ? "-dirty" : ""),
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus()[0]?.model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
     go: output("go", "env", "GOVERSION"),

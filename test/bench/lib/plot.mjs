@@ -16,6 +16,7 @@ function axis(values, log, from, to, zero) {
   let low = Math.min(...values);
   let high = Math.max(...values);
   if (log) {
+    if (!(low > 0)) throw new RangeError(`plot: ${low} has no place on a logarithmic axis`);
     low = 10 ** Math.floor(Math.log10(low) + 1e-9);
     high = 10 ** Math.ceil(Math.log10(high) - 1e-9);
     if (high === low) high = low * 10;

@@ -1,5 +1,6 @@
 // How long a Go program takes to start.
 
+import { collect } from "./rounds.js";
 import { makeGo } from "../../../build/wasm_exec.mjs";
 
 /** The bytes with a section that makes them differ from all before, so that nothing compiled is found again. */
@@ -27,7 +28,7 @@ export async function start({ ours, peer, rounds, warm }) {
       const scope = { Object, Array, Uint8Array, Error, crypto, performance, TextEncoder, TextDecoder, handOver: () => void (handed = true), fs: { constants, writeSync: (_, b) => b.length } };
       const go = makeGo(scope);
       go.exit = (code) => void (exited = code);
-      gc();
+      collect("major");
       const t = performance.now();
       const { instance } = await WebAssembly.instantiate(bytes, go.importObject);
       const compiled = performance.now();
