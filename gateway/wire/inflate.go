@@ -61,6 +61,7 @@ const (
 
 // reset makes z ready for a new stream.
 func (z *inflater) reset() {
+	deflateOnce.Do(makeDeflateTables)
 	z.bits, z.n = 0, 0
 	z.state, z.final = inflateBlock, false
 }
@@ -288,18 +289,6 @@ func (z *inflater) readLens(in []byte, i int) (int, error) {
 
 // lensOrder is the order in which the lengths of the code lengths' codes come.
 var lensOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
-
-// lensEntries are the entries of the code length symbols: the symbol in bits
-// 16-23, the least number of lengths it stands for from bit 24.
-var lensEntries = func() (e [19]uint32) {
-	for i := range uint32(16) {
-		e[i] = 1<<24 | i<<16
-	}
-	e[16] = 3<<24 | 16<<16 | 2
-	e[17] = 3<<24 | 17<<16 | 3
-	e[18] = 11<<24 | 18<<16 | 7
-	return e
-}()
 
 // symbolsStop says why decoding symbols stopped.
 type symbolsStop uint8

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync"
 )
 
 // Decoding tables of Deflate's Huffman codes (RFC 1951, 3.2).
@@ -45,11 +46,48 @@ type (
 	distTable [distTableSize]uint32
 )
 
-// Entries of the symbols, without their code's length.
+// What all streams have in common. It is made for the first of them, as many programs
+// never see one, and making it costs a twentieth of the time that the binary takes to start.
 var (
-	litEntries  = makeLitEntries()
-	distEntries = makeDistEntries()
+	deflateOnce sync.Once
+
+	// Entries of the symbols, without their code's length.
+	litEntries  [288]uint32
+	distEntries [32]uint32
+	lensEntries [19]uint32
+
+	// The tables of fixed blocks (RFC 1951, 3.2.6). Short messages, which is
+	// nearly all, come in these.
+	fixedLit  litTable
+	fixedDist distTable
 )
+
+const (
+	fixedLitBits  = 9
+	fixedDistBits = 5
+)
+
+func makeDeflateTables() {
+	litEntries, distEntries, lensEntries = makeLitEntries(), makeDistEntries(), makeLensEntries()
+	var lens [288]uint8
+	for i := range lens {
+		switch {
+		case i < 144:
+			lens[i] = 8
+		case i < 256:
+			lens[i] = 9
+		case i < 280:
+			lens[i] = 7
+		default:
+			lens[i] = 8
+		}
+	}
+	buildTable(fixedLit[:], lens[:], litEntries[:], fixedLitBits)
+	for i := range 32 {
+		lens[i] = 5
+	}
+	buildTable(fixedDist[:], lens[:32], distEntries[:], fixedDistBits)
+}
 
 // makeLitEntries follows RFC 1951, 3.2.5.
 func makeLitEntries() (e [288]uint32) {
@@ -85,37 +123,16 @@ func makeDistEntries() (e [32]uint32) {
 	return e
 }
 
-// The tables of fixed blocks (RFC 1951, 3.2.6). Short messages, which is
-// nearly all, come in these.
-var (
-	fixedLit  litTable
-	fixedDist distTable
-)
-
-const (
-	fixedLitBits  = 9
-	fixedDistBits = 5
-)
-
-func init() {
-	var lens [288]uint8
-	for i := range lens {
-		switch {
-		case i < 144:
-			lens[i] = 8
-		case i < 256:
-			lens[i] = 9
-		case i < 280:
-			lens[i] = 7
-		default:
-			lens[i] = 8
-		}
+// makeLensEntries makes the entries of the code length symbols: the symbol in bits
+// 16-23, the least number of lengths it stands for from bit 24.
+func makeLensEntries() (e [19]uint32) {
+	for i := range uint32(16) {
+		e[i] = 1<<24 | i<<16
 	}
-	buildTable(fixedLit[:], lens[:], litEntries[:], fixedLitBits)
-	for i := range 32 {
-		lens[i] = 5
-	}
-	buildTable(fixedDist[:], lens[:32], distEntries[:], fixedDistBits)
+	e[16] = 3<<24 | 16<<16 | 2
+	e[17] = 3<<24 | 17<<16 | 3
+	e[18] = 11<<24 | 18<<16 | 7
+	return e
 }
 
 // buildTable fills table for the canonical code (RFC 1951, 3.2.2) in which

@@ -31,7 +31,6 @@ func isZlibHeader(b []byte) bool {
 
 func (z *zlibReader) reset() {
 	z.part, z.have, z.bytes = zlibHeader, 0, 0
-	z.inflater.reset()
 }
 
 // read decodes from in[i:] into o until something is to be told.

@@ -222,6 +222,7 @@ func frameHeaderSize(desc byte) int {
 }
 
 func (z *zstdReader) frameHeader(b []byte) error {
+	zstdOnce.Do(makeZstdTables)
 	desc := b[0]
 	if desc&8 != 0 {
 		return errorAt("zstd: reserved bit is set", 0)

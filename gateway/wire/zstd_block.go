@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"sync"
 	"unsafe"
 )
 
@@ -29,7 +30,7 @@ const (
 // be, and its codes.
 var (
 	seqMaxLog = [3]uint{9, 8, 9}
-	seqCodes  = [3][]seqEntry{litLenCodes(), offsetCodes(), matchLenCodes()}
+	seqCodes  [3][]seqEntry
 )
 
 func makeCodes(first uint32, plain int, extras ...uint8) (codes []seqEntry) {
@@ -63,22 +64,27 @@ func offsetCodes() (codes []seqEntry) {
 // The tables that are not sent (RFC 8878, 3.1.1.3.2.2).
 var (
 	seqDefaultLogs = [3]uint{6, 5, 6}
-	seqDefaults    = func() (tables [3][]seqEntry) {
-		norms := [3][]int16{
-			{4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1},
-			{1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1},
-			{1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-				1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1},
-		}
-		var s fseScratch
-		for field, norm := range norms {
-			log := seqDefaultLogs[field]
-			tables[field] = make([]seqEntry, 1<<log)
-			s.build(tables[field], copy(s.norm[:], norm), log, seqCodes[field])
-		}
-		return tables
-	}()
+	seqDefaults    [3][]seqEntry
 )
+
+// zstdOnce is for makeZstdTables, as deflateOnce is for Deflate's.
+var zstdOnce sync.Once
+
+func makeZstdTables() {
+	seqCodes = [3][]seqEntry{litLenCodes(), offsetCodes(), matchLenCodes()}
+	norms := [3][]int16{
+		{4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1},
+		{1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1},
+		{1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+			1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1},
+	}
+	var s fseScratch
+	for field, norm := range norms {
+		log := seqDefaultLogs[field]
+		seqDefaults[field] = make([]seqEntry, 1<<log)
+		s.build(seqDefaults[field], copy(s.norm[:], norm), log, seqCodes[field])
+	}
+}
 
 // build makes the table of the distribution of n symbols in s.
 func (s *fseScratch) build(table []seqEntry, n int, log uint, codes []seqEntry) {
