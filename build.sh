@@ -143,6 +143,21 @@ cmd_lint() { # lint: gofmt, vet, staticcheck and the type checks
 	types
 }
 
+# bounded SECONDS COMMAND: runs COMMAND as a process group of its own, of which
+# nothing is left when it ends or its time is over: neither a test that hangs nor
+# a server that outlives its test can keep the log, and so this script, open.
+bounded() {
+	local pid rc=0
+	timeout -k 10 "$@" &
+	pid=$!
+	trap 'kill -- -$pid; exit 130' INT TERM
+	wait "$pid" || rc=$?
+	trap - INT TERM
+	kill -KILL -- "-$pid" 2>/dev/null || true
+	[ $rc != 124 ] || say "out of time after $1 s"
+	return $rc
+}
+
 native_tests() {
 	say "native tests, with the race detector"
 	# All that tests print goes to the log, where secrets looks for tokens.
@@ -170,7 +185,7 @@ node_tests() {
 		name=$(basename "$f" .test.mjs)
 		esbuild "web/src/$name.ts" --format=esm --alias:base=./web/src/base.module.ts --outfile="build/test/$name.mjs"
 	done
-	node --test test/node/*.test.mjs
+	bounded 300 node --test --test-timeout=120000 test/node/*.test.mjs
 }
 
 browser_tests() {
@@ -181,7 +196,7 @@ browser_tests() {
 	go build -o build/bin/hostile ./test/hostile/cmd/hostile
 	demo_build
 	# A test that waits for what never comes says so by its name.
-	node --test --test-concurrency=2 --test-timeout=300000 test/browser/*.test.mjs
+	bounded 1500 node --test --test-concurrency=2 --test-timeout=300000 test/browser/*.test.mjs
 }
 
 # secrets: nothing that any test printed holds a token or a password it used.

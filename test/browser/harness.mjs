@@ -38,20 +38,37 @@ export async function browser({ args = [], headless = true, env = {}, ignoreDefa
   return b;
 }
 
-/** Starts a fake gateway; `control(action)` rules it. */
-export async function gateway(...flags) {
-  const bin = join(root, "build/bin/fakegateway");
-  const child = spawn(bin, ["-control", ...flags], { stdio: ["ignore", "pipe", "inherit"] });
-  const lines = await new Promise((resolve, reject) => {
+const children = new Set();
+process.once("exit", () => children.forEach((child) => child.kill()));
+process.once("SIGTERM", () => process.exit(1)); // what the runner sends to a file that takes too long
+
+/**
+ * Starts one of the programs in build/bin and returns what it prints, once that
+ * matches `ready`. It ends with stop(), at the latest with the tests: a test that
+ * fails before it stops its server leaves nothing that keeps the others waiting.
+ */
+export async function program(name, args, ready) {
+  const child = spawn(join(root, "build/bin", name), args, { stdio: ["ignore", "pipe", "inherit"] });
+  children.add(child);
+  child.once("close", () => children.delete(child));
+  const text = await new Promise((resolve, reject) => {
     let text = "";
     child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the fake gateway ended with ${code}`)));
+    child.once("exit", (code) => reject(new Error(`${name} ended with ${code}`)));
     child.stdout.on("data", (data) => {
       text += data;
-      if (/tokens.*\n/.test(text)) resolve(text);
+      if (ready.test(text)) resolve(text);
     });
   });
   child.removeAllListeners("exit");
+  child.unref();
+  child.stdout.unref();
+  return { text, stop: () => child.kill() };
+}
+
+/** Starts a fake gateway; `control(action)` rules it. */
+export async function gateway(...flags) {
+  const { text: lines, stop } = await program("fakegateway", ["-control", ...flags], /tokens.*\n/);
   const url = /gateway\s+(\S+)/.exec(lines)[1];
   const http = /http\s+(\S+)/.exec(lines)[1];
   return {
@@ -64,7 +81,7 @@ export async function gateway(...flags) {
       if (!response.ok) throw new Error(`control ${action.action}: ${answer.error}`);
       return answer;
     },
-    stop: () => child.kill(),
+    stop,
   };
 }
 
@@ -93,6 +110,7 @@ export async function web({ pages = {}, headers = {}, types = {}, missing = [] }
     send(type, readFileSync(file));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  server.unref();
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     stop: () => {
