@@ -83,8 +83,7 @@ for (const host of ["worker", "main"]) {
       assert.equal(r.end, "closed");
       assert.equal(r.done, null);
       assert.equal(r.host, host);
-      const { conns } = await documented.control({ action: "state" });
-      assert.equal(conns.at(-1).client_code, 1000);
+      assert.equal((await documented.closed(r.session.id)).client_code, 1000);
       await t.close();
     });
 

@@ -66,23 +66,29 @@ export async function program(name, args, ready) {
   return { text, stop: () => child.kill() };
 }
 
-/** Starts a fake gateway; `control(action)` rules it. */
+/**
+ * Starts a fake gateway. `control(action)` rules it; `closed(session)` is what it
+ * knows of the session's last connection once that has ended there, which is later
+ * than in the client.
+ */
 export async function gateway(...flags) {
   const { text: lines, stop } = await program("fakegateway", ["-control", ...flags], /tokens.*\n/);
   const url = /gateway\s+(\S+)/.exec(lines)[1];
   const http = /http\s+(\S+)/.exec(lines)[1];
-  return {
-    url,
-    http,
-    token: /tokens\s+(\S+)/.exec(lines)[1],
-    async control(action) {
-      const response = await fetch(`${http}/control`, { method: "POST", body: JSON.stringify(action) });
-      const answer = await response.json();
-      if (!response.ok) throw new Error(`control ${action.action}: ${answer.error}`);
-      return answer;
-    },
-    stop,
-  };
+  async function control(action) {
+    const response = await fetch(`${http}/control`, { method: "POST", body: JSON.stringify(action) });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`control ${action.action}: ${answer.error}`);
+    return answer;
+  }
+  async function closed(session) {
+    for (const end = Date.now() + 20_000; Date.now() < end; await new Promise((r) => setTimeout(r, 5))) {
+      const conn = (await control({ action: "state" })).conns.findLast((c) => c.session === session);
+      if (conn?.closed_by) return conn;
+    }
+    throw new Error(`waited in vain: the end of session ${session}`);
+  }
+  return { url, http, token: /tokens\s+(\S+)/.exec(lines)[1], control, closed, stop };
 }
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".css": "text/css", ".map": "application/json", ".svg": "image/svg+xml" };
