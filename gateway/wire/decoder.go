@@ -41,9 +41,11 @@ const (
 	defaultMaxWindow  = 8 << 20
 
 	// frameMessages is how many messages of the largest size one frame may hold,
-	// and frameLeast how many bytes, if those are small.
+	// and frameLeast how many bytes, if those are small. A message counts as
+	// messageLeast bytes at least, as dealing with it takes time, too.
 	frameMessages = 4
 	frameLeast    = 4 << 20
+	messageLeast  = 256
 )
 
 // MaxFrame is the size, in bytes, of the largest frame that a Decoder takes:
@@ -53,8 +55,9 @@ func (l Limits) MaxFrame() int { return max(l.MaxMessage, frameLeast) }
 // LimitError tells that a message was refused for its size. The connection it
 // came from cannot go on: the rest of the stream depends on what was refused.
 type LimitError struct {
-	What  string
-	Limit int
+	What   string // what is wrong, in words
+	Limit  int    // what it is held against: bytes, or how many times compressed
+	Stream bool   // it is the compression that asks for too much, whatever the size of messages may be
 }
 
 // Error says what is wrong.
@@ -68,7 +71,9 @@ func errorAt(what string, offset int) *Error { return &Error{what, offset} }
 // over any number of frames and several may share one. What ends a message is
 // a sync flush (zlib-stream), the end of a block or frame (zstd-stream), or,
 // where the server left that out, the end of its JSON or ETF value. A flush in
-// the middle of a message does not end it.
+// the middle of a message does not end it, but for one right behind a brace that
+// ends the frame, too: no server has been seen to do that, and to rule it out, all of
+// every message would have to be read.
 //
 // Text frames are JSON whatever was negotiated, and are passed on as they are.
 //
@@ -88,7 +93,7 @@ type Decoder struct {
 	value valueScanner // how far the pending message was scanned
 	edge  bool         // the frame ended at a boundary of the stream
 	held  int          // of the pending bytes, what had come when one last did
-	given int          // bytes of messages that the frame has made
+	made  int          // bytes that the frame has made, small messages counted for more
 	look  lookState
 
 	zlib *zlibReader
@@ -149,7 +154,7 @@ func (d *Decoder) newZlib() {
 // loaded, though not used. A frame that comes while messages of the last one have not been
 // taken replaces what is left of it.
 func (d *Decoder) Write(frame []byte, binary bool) {
-	d.in, d.binary, d.given = frame, binary, 0
+	d.in, d.binary, d.made = frame, binary, 0
 }
 
 // Next returns the next message, or nil when that takes another frame. The
@@ -234,6 +239,10 @@ func (d *Decoder) inflated(msg []byte, i, size int) ([]byte, error) {
 func (d *Decoder) stream() ([]byte, error) {
 	o := &d.out
 	for {
+		if d.made > max(frameMessages*d.limits.MaxMessage, frameLeast) {
+			// Whatever it is: a frame may hold a thousand times its size.
+			return nil, d.tooLarge()
+		}
 		if d.look != lookNot {
 			msg, err := d.scan()
 			if msg != nil || err != nil {
@@ -243,13 +252,10 @@ func (d *Decoder) stream() ([]byte, error) {
 		if len(d.in) == 0 && !d.more {
 			return nil, nil
 		}
-		if d.given > max(frameMessages*d.limits.MaxMessage, frameLeast) {
-			// However small they are: a frame may hold a thousand times its size.
-			return nil, d.tooLarge()
-		}
 		var i int
 		var p progress
 		var err error
+		before := o.pos - o.start
 		if d.comp == Zlib {
 			i, p, err = d.zlib.read(o, d.in, 0)
 		} else {
@@ -261,6 +267,7 @@ func (d *Decoder) stream() ([]byte, error) {
 		d.in, d.more = d.in[i:], p == full
 		d.edge = len(d.in) == 0 && (p == flushed || p == ended || d.comp == Zstd && d.zstd.between())
 		size := o.pos - o.start
+		d.made += size - before
 		switch {
 		case size == 0:
 		case p == full || size > o.max:
@@ -281,10 +288,9 @@ func (d *Decoder) stream() ([]byte, error) {
 			}
 		case p == needInput:
 			d.look = lookValue
-		case o.buf[o.start] == '{' && o.buf[o.pos-1] == '}' && len(d.in) == 0 && d.value.pos == 0:
+		case o.buf[o.start] == '{' && o.buf[o.pos-1] == '}' && len(d.in) == 0 && d.value.pos == 0 && !mayBeJoined(o.buf[o.start:o.pos]):
 			// What nearly every message is: all there was up to a boundary that
-			// is also the end of its frame. It is not scanned: no server has been
-			// seen to flush in the middle of a message, let alone behind a brace.
+			// is also the end of its frame.
 			return d.take(o.pos), nil
 		default:
 			d.look = lookEnd
@@ -298,7 +304,9 @@ func (d *Decoder) scan() ([]byte, error) {
 	o := &d.out
 	atEnd := d.look == lookEnd
 	if d.enc == JSON && d.value.pos == 0 {
-		o.start = skipSpace(o.buf[:o.pos], o.start)
+		start := skipSpace(o.buf[:o.pos], o.start)
+		d.held = max(d.held-(start-o.start), 0)
+		o.start = start
 	}
 	pending := o.buf[o.start:o.pos]
 	if len(pending) == 0 {
@@ -355,10 +363,10 @@ func (d *Decoder) take(end int) []byte {
 		d.look = lookNot
 	}
 	d.value, d.held = valueScanner{}, 0
-	d.given += end - d.out.start
+	d.made += max(messageLeast-(end-d.out.start), 0)
 	return d.out.take(end)
 }
 
 func (d *Decoder) tooLarge() error {
-	return &LimitError{"message is too large", d.limits.MaxMessage}
+	return &LimitError{What: "message is too large", Limit: d.limits.MaxMessage}
 }

@@ -51,7 +51,7 @@ func (o *output) makeRoom(n int) {
 		// than inflating it.)
 		guess := min((o.pos-o.start)/max(o.at, 1)*(o.in-o.at), 16*need)
 		size = max(2*need+need/2, need+guess+guess/8, outputFirst)
-		size = min(size, max(need, o.start-o.kept()+o.max)+outputFirst)
+		size = min(size, max(need, o.start-o.kept()+o.max)+max(o.window, outputFirst))
 	}
 	o.slide(size)
 }
@@ -71,7 +71,9 @@ func (o *output) slide(size int) {
 	o.buf = buf
 	o.pos -= from
 	o.start -= from
-	o.low = max(o.low-from, -1<<30) // only its sign matters down there
+	// Once it is below 0, pos is at least window, and stays so: wherever the window
+	// lets a match begin, there are bytes of the stream.
+	o.low = max(o.low-from, -1<<30)
 }
 
 // take hands out what is pending up to end. The bytes stay as they are until

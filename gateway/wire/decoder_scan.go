@@ -94,6 +94,32 @@ func (v *valueScanner) bytes(b []byte, i, stop int) (int, bool) {
 	return i, false
 }
 
+// mayBeJoined reports whether an object may end and another begin in b: whether
+// there are two braces as between them, in a string perhaps. It looks at all of every
+// message and so does no more than it must; messages with white space between them are
+// told apart where they are flushed.
+func mayBeJoined(b []byte) bool {
+	p := unsafe.Pointer(unsafe.SliceData(b))
+	i := 0
+	for i+33 <= len(b) {
+		// A byte of these is 0 where a closing brace is followed by an opening one.
+		m := zeroBytes((load64(p, i)^'}'*swarOnes)|(load64(p, i+1)^'{'*swarOnes)) |
+			zeroBytes((load64(p, i+8)^'}'*swarOnes)|(load64(p, i+9)^'{'*swarOnes)) |
+			zeroBytes((load64(p, i+16)^'}'*swarOnes)|(load64(p, i+17)^'{'*swarOnes)) |
+			zeroBytes((load64(p, i+24)^'}'*swarOnes)|(load64(p, i+25)^'{'*swarOnes))
+		if m != 0 {
+			return true
+		}
+		i += 32
+	}
+	for ; i+1 < len(b); i++ {
+		if b[i] == '}' && b[i+1] == '{' {
+			return true
+		}
+	}
+	return false
+}
+
 // markBytes returns 1 in each byte of w that is zero and 0 in the others. It
 // is exact, which zeroBytes is not.
 func markBytes(w uint64) uint64 {

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -289,6 +290,15 @@ func TestFlushes(t *testing.T) {
 	}
 	sameMessages(t, "joined", decodeAll(t, NewDecoder(JSON, Zlib, Limits{}), []frame{take()}), want)
 
+	// And without, as objects that begin and end a frame.
+	for size := 2; size <= 40; size++ {
+		few := [][]byte{smallMessages(1)[0][:0:0], []byte(`{"op":1,"d":null}`), []byte(`{"op":0,"t":"X","d":{"a":"}{\"}{"},"s":3}`)}
+		few[0] = append(append([]byte(`{"op":11,"d":"`), bytes.Repeat([]byte("a"), size)...), `"}`...)
+		joined := bytes.Join(few, nil)
+		sameMessages(t, "joined closely, zlib", decodeAll(t, NewDecoder(JSON, Zlib, Limits{}), zlibFrames([][]byte{joined})), few)
+		sameMessages(t, "joined closely, zstd", decodeAll(t, NewDecoder(JSON, Zstd, Limits{}), zstdFrames(t, [][]byte{joined}, true)), few)
+	}
+
 	// A stream to each message.
 	frames = nil
 	for _, m := range want {
@@ -303,13 +313,38 @@ func TestFlushes(t *testing.T) {
 	// That is also what payload compression looks like.
 	sameMessages(t, "payloads", decodeAll(t, NewDecoder(JSON, None, Limits{}), frames), want)
 
-	// But a stream that carried much more than its window does not end.
+	// A stream that carried much more than its window ends, and another begins; or one
+	// whose only message was flushed and is not kept.
+	d.Reset()
+	for range 2 {
+		b.Reset()
+		w.Reset(&b)
+		for _, m := range want {
+			w.Write(m)
+			w.Flush()
+		}
+		w.Close()
+		sameMessages(t, "shared stream that ends", decodeAll(t, d, []frame{take()}), want)
+		large := readyMessage(t)
+		w.Reset(&b)
+		w.Write(large)
+		w.Flush()
+		w.Close()
+		sameMessages(t, "large stream that ends", decodeAll(t, d, []frame{take()}), [][]byte{large})
+	}
+	// What comes behind must begin a stream.
+	d.Write([]byte("garbage"), true)
+	if _, err := d.Next(); err == nil || err.Error() != "wire: zlib: not a zlib stream" {
+		t.Errorf("garbage behind a stream: %v", err)
+	}
+	// One that ends while a message is pending has to be right.
 	b.Reset()
 	w.Reset(&b)
 	for _, m := range want {
 		w.Write(m)
 		w.Flush()
 	}
+	w.Write([]byte(`{"a":`))
 	w.Close()
 	d.Reset()
 	d.Write(b.Bytes(), true)
@@ -318,8 +353,8 @@ func TestFlushes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := d.Next(); err == nil || err.Error() != "wire: zlib: shared stream has ended" {
-		t.Errorf("end of a shared stream: %v", err)
+	if _, err := d.Next(); err == nil || err.Error() != "wire: zlib: stream ends in the middle of a message" {
+		t.Errorf("end in a message: %v", err)
 	}
 }
 
@@ -433,6 +468,54 @@ func TestBombs(t *testing.T) {
 		}
 	}
 
+	// Frames that keep a decoder busy with next to nothing: white space, which is no
+	// message, and messages of two bytes.
+	var spaces []byte
+	for range 4096 {
+		spaces = append(spaces, "\x28\xb5\x2f\xfd\x00\x58"...)
+		for k := range 8 {
+			spaces = append(spaces, 0x02|byte(k/7), 0, 0x10, ' ')
+		}
+	}
+	for name, c := range map[string]struct {
+		comp  Compression
+		frame []byte
+	}{
+		"white space, zstd": {Zstd, spaces},
+		"white space, zlib": {Zlib, flushedZlib(bytes.Repeat([]byte(" "), 1<<20), 256)},
+		"empty objects":     {Zlib, zlibFrames([][]byte{bytes.Repeat([]byte("{}"), most)})[0].data},
+	} {
+		d := NewDecoder(JSON, c.comp, Limits{MaxMessage: most})
+		d.Write(c.frame, true)
+		n := 0
+		msg, err := d.Next()
+		for ; msg != nil && err == nil; msg, err = d.Next() {
+			n++
+		}
+		if !errors.As(err, new(*LimitError)) || n > 5*most/messageLeast {
+			t.Errorf("%s: %d messages, %v", name, n, err)
+		}
+	}
+
+	// A zstd frame of a single segment, which has all of its content for a window: many
+	// messages of 128 KiB must not make it keep more than one message may have.
+	segment := []byte("\x28\xb5\x2f\xfd\xe0\x00\x00\x00\x00\x00\x01\x00\x00")
+	d := NewDecoder(JSON, Zstd, Limits{})
+	d.Write(segment, true)
+	if _, err := d.Next(); !errors.As(err, new(*LimitError)) {
+		t.Errorf("segment of a terabyte: %v", err)
+	}
+	// And a window that small messages move over is not made anew again and again.
+	d = NewDecoder(JSON, Zstd, Limits{MaxMessage: 4096})
+	frames := zstdFrames(t, smallMessages(20_000), true)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	decodeAll(t, d, frames)
+	runtime.ReadMemStats(&after)
+	if size := after.TotalAlloc - before.TotalAlloc; size > 100<<20 {
+		t.Errorf("%d bytes were allocated for small messages in a large window", size)
+	}
+
 	// A message that is just small enough, and several that are not together.
 	for _, comp := range []Compression{Zlib, Zstd} {
 		m := append([]byte(`{"a":"`), bytes.Repeat([]byte("0123456789abcde\n"), most/16)...)
@@ -455,6 +538,17 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// flushedZlib is a zlib stream of n times text, flushed after each.
+func flushedZlib(text []byte, n int) []byte {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	for range n {
+		w.Write(text)
+		w.Flush()
+	}
+	return b.Bytes()
+}
+
 // TestManyInOne has many messages to one flush, together far over the limit of
 // one, so that decoding stops for want of room at many places.
 func TestManyInOne(t *testing.T) {
@@ -463,10 +557,12 @@ func TestManyInOne(t *testing.T) {
 		var want [][]byte
 		for range 300 {
 			m := smallMessage(r, len(want))
-			want = append(want, m[:len(m)-r.IntN(300)], []byte("{}"))
-			last := &want[len(want)-2]
-			*last = append([]byte("["), AppendString(nil, string(*last))...)
-			*last = append(*last, ']')
+			text := AppendString(nil, string(m[:len(m)-r.IntN(300)]))
+			if r.IntN(2) == 0 {
+				want = append(want, fmt.Appendf(nil, "[%s]", text), []byte("{}"))
+			} else {
+				want = append(want, fmt.Appendf(nil, `{"}{":%s}`, text))
+			}
 		}
 		joined := bytes.Join(want, nil)
 		limit := 1500 + r.IntN(1000)
@@ -549,6 +645,30 @@ func checkAnyFrames(t *testing.T, r *rand.Rand, enc Encoding, comp Compression, 
 		if len(d.out.buf) > 8<<20 {
 			t.Fatalf("%d bytes of buffer", len(d.out.buf))
 		}
+	}
+}
+
+func TestMayBeJoined(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	joined := 0
+	for range 100_000 {
+		b := make([]byte, r.IntN(120))
+		for i := range b {
+			b[i] = "}{|zax\"\x7d\xfd\xfb"[r.IntN(3+r.IntN(8))]
+		}
+		if r.IntN(2) == 0 {
+			b = bytes.ReplaceAll(b, []byte("}{"), []byte("|"))
+		}
+		want := bytes.Contains(b, []byte("}{"))
+		if got := mayBeJoined(b); got != want {
+			t.Fatalf("%q: %v", b, got)
+		}
+		if want {
+			joined++
+		}
+	}
+	if joined < 1000 {
+		t.Errorf("only %d were joined", joined)
 	}
 }
 

@@ -82,6 +82,9 @@ func Scan(b []byte, m *Message) error {
 	if i >= len(b) {
 		return &Error{"message is cut short", i}
 	}
+	if end := skipSpace(b, i+1); end < len(b) {
+		return &Error{"bytes behind the message", end}
+	}
 	if m.Op < 0 {
 		return &Error{"message has no op", 0}
 	}

@@ -12,8 +12,12 @@ const (
 	// maxDepth is how deep terms and JSON values may be nested in each other.
 	maxDepth = 1024
 	// maxBigBytes is the size of an integer that is still turned into digits,
-	// of which it has 2466: that takes time by the square of its size.
-	maxBigBytes = 1024
+	// of which it has 617: that takes time by the square of its size.
+	maxBigBytes = 256
+	// A text may have maxTextRatio times the bytes of its term, and maxTextLeast more:
+	// escapes and lists of bytes take up to six times as many.
+	maxTextRatio = 2
+	maxTextLeast = 64 << 10
 	// maxSafeInt is 2^53: beyond it a float64, and so a JavaScript number, no
 	// longer holds every integer.
 	maxSafeInt = 1 << 53
@@ -32,8 +36,9 @@ type level struct {
 // they say; tuples are arrays, and so are STRING_EXT terms (lists of bytes; a
 // text is a binary). Integers beyond ±2^53, which a JavaScript number cannot
 // hold, are strings of digits, as snowflakes are in JSON. Floats are written as
-// JavaScript does, those that are not numbers as null. Map keys may be
-// binaries, atoms, or integers; duplicate keys stand as they come.
+// JavaScript does, those that are not numbers as null, and those beyond ±2^53 with an
+// exponent, so that nobody takes them for such integers. Map keys may be binaries,
+// atoms, or numbers; duplicate keys stand as they come.
 func AppendJSON(dst, term []byte) ([]byte, error) {
 	i := 0
 	if len(term) > 0 && term[0] == etfVersion {
@@ -42,7 +47,11 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 	// The text is written into all of dst's memory, at p. At the head of the
 	// loop there is room for what any term needs besides its own length.
 	p := len(dst)
+	most := p + maxTextRatio*len(term) + maxTextLeast
 	buf := dst[:cap(dst)]
+	if len(buf)-p < len(term)/2 {
+		buf = growText(buf, p, len(term)+termRoom, most) // what most texts of that size need
+	}
 	out := unsafe.Pointer(unsafe.SliceData(buf))
 	src := unsafe.Pointer(unsafe.SliceData(term))
 	var few [24]level
@@ -53,7 +62,10 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 			return dst, errorAt("etf: term is cut short", i)
 		}
 		if len(buf)-p < termRoom {
-			buf = growText(buf, p, termRoom)
+			if p > most {
+				return dst, errorAt("etf: text is too long for its term", i)
+			}
+			buf = growText(buf, p, termRoom, most)
 			out = unsafe.Pointer(unsafe.SliceData(buf))
 		}
 		tag := load8(src, i)
@@ -70,7 +82,10 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 			}
 			end := i + int(n)
 			if len(buf)-p < int(n)+termRoom {
-				buf = growText(buf, p, int(n)+termRoom)
+				if p > most {
+					return dst, errorAt("etf: text is too long for its term", i)
+				}
+				buf = growText(buf, p, int(n)+termRoom, most)
 				out = unsafe.Pointer(unsafe.SliceData(buf))
 			}
 			store8(out, p, '"')
@@ -95,7 +110,9 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 				}
 			}
 			if i < end {
-				buf, p = appendText(buf, p, term[i:end])
+				if buf, p = appendText(buf, p, term[i:end], most); p < 0 {
+					return dst, errorAt("etf: text is too long for its term", i)
+				}
 				out = unsafe.Pointer(unsafe.SliceData(buf))
 				i = end
 			}
@@ -146,7 +163,7 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 
 		default:
 			var err error
-			if buf, p, i, err = appendTerm(buf, p, term, i, isKey); err != nil {
+			if buf, p, i, err = appendTerm(buf, p, term, i, isKey, most); err != nil {
 				return dst, err
 			}
 			out = unsafe.Pointer(unsafe.SliceData(buf))
@@ -181,7 +198,7 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 			store8(out, p, c)
 			p++
 			if len(buf)-p < termRoom {
-				buf = growText(buf, p, termRoom)
+				buf = growText(buf, p, termRoom, most)
 				out = unsafe.Pointer(unsafe.SliceData(buf))
 			}
 			top = stack[len(stack)-1]
@@ -195,11 +212,11 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 // text is copied by.
 const termRoom = 64
 
-// growText returns buf with room for n bytes at p.
+// growText returns buf with room for n bytes at p; it is not doubled beyond most.
 //
 //go:noinline
-func growText(buf []byte, p, n int) []byte {
-	grown := make([]byte, max(2*len(buf), p+n, 512))
+func growText(buf []byte, p, n, most int) []byte {
+	grown := make([]byte, max(min(2*len(buf), most), p+n, 512))
 	copy(grown, buf[:p])
 	return grown
 }
@@ -211,10 +228,14 @@ func needsEscape(w uint64) bool {
 }
 
 // appendText writes text, which may need escapes and need not be UTF-8, into
-// buf at p, where there is room for its length and termRoom.
-func appendText(buf []byte, p int, text []byte) ([]byte, int) {
+// buf at p, where there is room for its length and termRoom. It returns the index
+// behind it, or -1 if that would lie beyond most.
+func appendText(buf []byte, p int, text []byte, most int) ([]byte, int) {
 	const hexDigits = "0123456789abcdef"
 	for i := 0; i < len(text); {
+		if p > most {
+			return buf, -1
+		}
 		for i+8 <= len(text) {
 			w := binary.LittleEndian.Uint64(text[i:])
 			if needsEscape(w) {
@@ -229,7 +250,7 @@ func appendText(buf []byte, p int, text []byte) ([]byte, int) {
 			if c >= utf8.RuneSelf {
 				r, n := utf8.DecodeRune(text[i:])
 				if r == utf8.RuneError && len(buf)-p < len(text)-i+termRoom {
-					buf = growText(buf, p, 2*(len(text)-i)+termRoom)
+					buf = growText(buf, p, 2*(len(text)-i)+termRoom, most)
 				}
 				p += utf8.EncodeRune(buf[p:], r)
 				i += n
@@ -242,7 +263,7 @@ func appendText(buf []byte, p int, text []byte) ([]byte, int) {
 				continue
 			}
 			if len(buf)-p < len(text)-i+termRoom {
-				buf = growText(buf, p, 2*(len(text)-i)+termRoom)
+				buf = growText(buf, p, 2*(len(text)-i)+termRoom, most)
 			}
 			buf[p] = '\\'
 			p++
@@ -289,7 +310,7 @@ func putInt(buf []byte, p int, n int64, quoted bool) int {
 
 // appendTerm is AppendJSON for one term that is no container, and not of the
 // kinds that are seen most.
-func appendTerm(buf []byte, p int, term []byte, i int, isKey bool) ([]byte, int, int, error) {
+func appendTerm(buf []byte, p int, term []byte, i int, isKey bool, most int) ([]byte, int, int, error) {
 	tag := term[i]
 	end, left, err := skipTerms(term, i, 1)
 	switch {
@@ -297,8 +318,8 @@ func appendTerm(buf []byte, p int, term []byte, i int, isKey bool) ([]byte, int,
 		return buf, p, i, err
 	case left > 0 || end > len(term):
 		return buf, p, i, errorAt("etf: term is cut short", i)
-	case isKey && (tag == tagNewFloat || tag == tagFloat || tag == tagNil || tag == tagString):
-		return buf, p, i, errorAt("etf: key is not a text or an integer", i)
+	case isKey && (tag == tagNil || tag == tagString):
+		return buf, p, i, errorAt("etf: key is not a text or a number", i)
 	}
 	body := term[i:end]
 	switch tag {
@@ -323,16 +344,18 @@ func appendTerm(buf []byte, p int, term []byte, i int, isKey bool) ([]byte, int,
 				name = fromLatin1(name)
 			}
 			if len(buf)-p < len(name)+termRoom {
-				buf = growText(buf, p, len(name)+termRoom)
+				buf = growText(buf, p, len(name)+termRoom, most)
 			}
 			buf[p] = '"'
-			buf, p = appendText(buf, p+1, name)
+			if buf, p = appendText(buf, p+1, name, most); p < 0 {
+				return buf, p, i, errorAt("etf: text is too long for its term", i)
+			}
 			buf[p] = '"'
 			p++
 		}
 
 	case tagNewFloat:
-		p = putFloat(buf, p, math.Float64frombits(bigEndian(body[1:9])))
+		p = putFloat(buf, p, math.Float64frombits(bigEndian(body[1:9])), isKey)
 
 	case tagFloat:
 		// The text of C's "%.20e", filled up with zero bytes.
@@ -344,12 +367,12 @@ func appendTerm(buf []byte, p int, term []byte, i int, isKey bool) ([]byte, int,
 		if err != nil && !math.IsInf(f, 0) {
 			return buf, p, i, errorAt("etf: float is not a number", i)
 		}
-		p = putFloat(buf, p, f)
+		p = putFloat(buf, p, f, isKey)
 
 	case tagString:
 		bytes := body[3:]
 		if need := 4*len(bytes) + termRoom; len(buf)-p < need {
-			buf = growText(buf, p, need)
+			buf = growText(buf, p, need, most)
 		}
 		buf[p] = '['
 		p++
@@ -380,7 +403,7 @@ func appendTerm(buf []byte, p int, term []byte, i int, isKey bool) ([]byte, int,
 			return buf, p, i, errorAt("etf: integer is too large", i)
 		}
 		if need := 3*len(magnitude) + termRoom; len(buf)-p < need {
-			buf = growText(buf, p, need)
+			buf = growText(buf, p, need, most)
 		}
 		buf[p] = '"'
 		p++
@@ -411,23 +434,33 @@ func fromLatin1(text []byte) (utf []byte) {
 	return utf
 }
 
-// putFloat writes f as JSON.stringify does.
-func putFloat(buf []byte, p int, f float64) int {
-	abs := math.Abs(f)
-	switch {
+// putFloat writes f as JSON.stringify does, as a key as JavaScript makes a string of it;
+// beyond maxSafeInt, as a value, with an exponent.
+func putFloat(buf []byte, p int, f float64, isKey bool) int {
+	if isKey {
+		buf[p] = '"'
+		p++
+	}
+	switch abs := math.Abs(f); {
 	case math.IsNaN(f) || math.IsInf(f, 0):
-		return p + copy(buf[p:], "null")
+		p += copy(buf[p:], "null")
 	case abs <= maxSafeInt && f == math.Trunc(f):
-		return len(strconv.AppendInt(buf[:p], int64(f), 10))
-	case 1e-6 <= abs && abs < 1e21:
-		return len(strconv.AppendFloat(buf[:p], f, 'f', -1, 64))
+		p = len(strconv.AppendInt(buf[:p], int64(f), 10))
+	case 1e-6 <= abs && abs <= maxSafeInt || isKey && abs >= 1 && abs < 1e21:
+		p = len(strconv.AppendFloat(buf[:p], f, 'f', -1, 64))
+	default:
+		out := strconv.AppendFloat(buf[:p], f, 'e', -1, 64)
+		if n := len(out); out[n-4] == 'e' && out[n-2] == '0' { // e-07
+			out[n-2] = out[n-1]
+			out = out[:n-1]
+		}
+		p = len(out)
 	}
-	out := strconv.AppendFloat(buf[:p], f, 'e', -1, 64)
-	if n := len(out); out[n-4] == 'e' && out[n-2] == '0' { // e-07
-		out[n-2] = out[n-1]
-		out = out[:n-1]
+	if isKey {
+		buf[p] = '"'
+		p++
 	}
-	return len(out)
+	return p
 }
 
 // putBig writes the digits of a magnitude, which is not 0.

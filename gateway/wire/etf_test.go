@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,17 +60,20 @@ var etfCases = map[string]string{
 	"\x6e\x01\x00\x05": `5`,
 	"\x6e\x00\x00":     `0`,
 	"\x6e\x01\x01\x05": `-5`,
-	"\x6e\x07\x00\x00\x00\x00\x00\x00\x00\x20":                     `9007199254740992`,
-	"\x6e\x07\x00\x01\x00\x00\x00\x00\x00\x20":                     `"9007199254740993"`,
-	"\x6e\x07\x01\x01\x00\x00\x00\x00\x00\x20":                     `"-9007199254740993"`,
-	"\x6e\x08\x01\x00\x00\x00\x00\x00\x00\x00\x80":                 `"-9223372036854775808"`,
-	"\x6e\x0a\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00":         `5`,
-	"\x6f\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01": `"18446744073709551616"`,
-	"\x63" + "1.50000000000000000000e+00\x00\x00\x00\x00\x00":      `1.5`,
-	"\x46\x7f\xf8\x00\x00\x00\x00\x00\x00":                         `null`, // NaN
-	"\x46\x80\x00\x00\x00\x00\x00\x00\x00":                         `0`,    // -0
-	"\x6d\x00\x00\x00\x04a\xff\xfeb":                               `"a��b"`,
-	"\x6d\x00\x00\x00\x0b0123456789\"":                             `"0123456789\""`,
+	"\x6e\x07\x00\x00\x00\x00\x00\x00\x00\x20":                         `9007199254740992`,
+	"\x6e\x07\x00\x01\x00\x00\x00\x00\x00\x20":                         `"9007199254740993"`,
+	"\x6e\x07\x01\x01\x00\x00\x00\x00\x00\x20":                         `"-9007199254740993"`,
+	"\x6e\x08\x01\x00\x00\x00\x00\x00\x00\x00\x80":                     `"-9223372036854775808"`,
+	"\x6e\x0a\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00":             `5`,
+	"\x6f\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01":     `"18446744073709551616"`,
+	"\x63" + "1.50000000000000000000e+00\x00\x00\x00\x00\x00":          `1.5`,
+	"\x46\x7f\xf8\x00\x00\x00\x00\x00\x00":                             `null`, // NaN
+	"\x46\x80\x00\x00\x00\x00\x00\x00\x00":                             `0`,    // -0
+	"\x46\x43\x40\x00\x00\x00\x00\x00\x01":                             `9.007199254740994e+15`,
+	"\x74\x00\x00\x00\x01\x46\x43\x40\x00\x00\x00\x00\x00\x01\x61\x01": `{"9007199254740994":1}`,
+	"\x74\x00\x00\x00\x01\x46\x3f\xf8\x00\x00\x00\x00\x00\x00\x61\x01": `{"1.5":1}`,
+	"\x6d\x00\x00\x00\x04a\xff\xfeb":                                   `"a��b"`,
+	"\x6d\x00\x00\x00\x0b0123456789\"":                                 `"0123456789\""`,
 }
 
 func TestAppendJSON(t *testing.T) {
@@ -100,7 +104,7 @@ func TestAppendJSON(t *testing.T) {
 		"\x58":                                 "unknown term",
 		"\x61\x01\x61\x01":                     "behind",
 		"\x63" + strings.Repeat("x", 31):       "not a number",
-		"\x6f\x00\x00\x04\x01\x00" + strings.Repeat("\xff", 1025): "too large",
+		"\x6f\x00\x00\x01\x01\x00" + strings.Repeat("\xff", 257): "too large",
 	} {
 		_, err := AppendJSON(nil, []byte(term))
 		var e *Error
@@ -133,9 +137,9 @@ func TestBigIntegers(t *testing.T) {
 		t.Error("an integer of more than 255 bytes was taken")
 	}
 	// The largest that is translated.
-	digits, err := AppendJSON(nil, append([]byte("\x6f\x00\x00\x04\x00\x00"), bytes.Repeat([]byte{0xff}, 1024)...))
-	if err != nil || len(digits) != 2467+2 {
-		t.Errorf("2^8192-1 has %d digits (%v)", len(digits)-2, err)
+	digits, err := AppendJSON(nil, append([]byte("\x6f\x00\x00\x01\x00\x00"), bytes.Repeat([]byte{0xff}, 256)...))
+	if err != nil || len(digits) != 617+2 {
+		t.Errorf("2^2048-1 has %d digits (%v)", len(digits)-2, err)
 	}
 }
 
@@ -249,7 +253,21 @@ func TestETFBombs(t *testing.T) {
 		"long integer":  append([]byte("\x6f\x00\x10\x00\x00\x00"), make([]byte, 1<<20)...),
 	}
 	bombs["long integer"][len(bombs["long integer"])-1] = 1
+	// Texts that grow when they are translated.
+	zeros := func(n int) []byte {
+		return append([]byte{tagBinary, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, make([]byte, n)...)
+	}
+	bombs["escapes"] = zeros(1 << 20)
+	bombs["many escapes"] = append([]byte("\x6c\x00\x00\x01\x00"), bytes.Repeat(zeros(10_000), 256)...)
+	bombs["lists of bytes"] = append([]byte("\x6c\x00\x00\x01\x00"), bytes.Repeat(append([]byte("\x6b\xff\xff"), bytes.Repeat([]byte{255}, 65535)...), 256)...)
 	for name, term := range bombs {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		AppendJSON(nil, term)
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > uint64(10*len(term)+1<<20) {
+			t.Errorf("%s: %d bytes were allocated for a term of %d", name, got, len(term))
+		}
 		size := testing.AllocsPerRun(1, func() {
 			if _, err := AppendJSON(nil, term); !errors.As(err, new(*Error)) {
 				t.Errorf("%s: %v", name, err)

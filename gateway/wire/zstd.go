@@ -142,7 +142,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 				z.want = n
 				continue
 			}
-			if err := z.frameHeader(b); err != nil {
+			if err := z.frameHeader(b, o.max); err != nil {
 				return i, 0, err
 			}
 			o.low, o.window, o.handed = o.pos, z.window, false
@@ -178,7 +178,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			blocks++
 			last = int(z.size - before)
 			if size := o.pos - o.start; size > ratioFrom && size/maxRatio > o.fed {
-				return i, 0, &LimitError{"message is compressed beyond reason", maxRatio}
+				return i, 0, &LimitError{What: "message is compressed beyond reason", Limit: maxRatio, Stream: true}
 			}
 			switch {
 			case !z.last:
@@ -221,7 +221,7 @@ func frameHeaderSize(desc byte) int {
 	return n
 }
 
-func (z *zstdReader) frameHeader(b []byte) error {
+func (z *zstdReader) frameHeader(b []byte, maxMessage int) error {
 	zstdOnce.Do(makeZstdTables)
 	desc := b[0]
 	if desc&8 != 0 {
@@ -255,12 +255,16 @@ func (z *zstdReader) frameHeader(b []byte) error {
 	}
 	switch {
 	case single:
-		// The window is the content: no more memory than that of the message.
+		// The window is the content, which is a message nearly always: no more memory
+		// than that takes.
 		window = uint64(z.wants)
+		if most := max(z.maxWindow, maxMessage); window > uint64(most) {
+			return &LimitError{What: "message is too large", Limit: most}
+		}
 	case window > uint64(z.maxWindow):
-		return &LimitError{"zstd: window is too large", z.maxWindow}
+		return &LimitError{What: "zstd: window is too large", Limit: z.maxWindow, Stream: true}
 	}
-	z.window = int(min(window, 1<<30))
+	z.window = int(window)
 	z.maxBlock = min(z.window, zstdMaxBlock)
 	z.size = 0
 	z.reps = [3]uint32{1, 4, 8}
