@@ -497,13 +497,19 @@ func TestBombs(t *testing.T) {
 		}
 	}
 
-	// A zstd frame of a single segment, which has all of its content for a window: many
-	// messages of 128 KiB must not make it keep more than one message may have.
-	segment := []byte("\x28\xb5\x2f\xfd\xe0\x00\x00\x00\x00\x00\x01\x00\x00")
-	d := NewDecoder(JSON, Zstd, Limits{})
-	d.Write(segment, true)
-	if _, err := d.Next(); !errors.As(err, new(*LimitError)) {
-		t.Errorf("segment of a terabyte: %v", err)
+	// A zstd frame of a single segment, which has all of its content for a window, here a
+	// terabyte: many messages must not make it keep more than one may have.
+	d := NewDecoder(JSON, Zstd, Limits{MaxMessage: most})
+	d.Write([]byte("\x28\xb5\x2f\xfd\xe0\x00\x00\x00\x00\x00\x01\x00\x00"), true)
+	if msg, err := d.Next(); msg != nil || err != nil {
+		t.Fatal(err)
+	}
+	message := "\x30\x00\x00{\"a\":\"" + "\x02\x00\x10x" + "\x10\x00\x00\"}"
+	for n := 0; n < 1000; n += 100 {
+		got := len(decodeAll(t, d, []frame{{[]byte(strings.Repeat(message, 100)), true}}))
+		if got != 100 || len(d.out.buf) > 40<<20 {
+			t.Fatalf("%d messages, %d bytes of buffer", got, len(d.out.buf))
+		}
 	}
 	// And a window that small messages move over is not made anew again and again.
 	d = NewDecoder(JSON, Zstd, Limits{MaxMessage: 4096})

@@ -255,12 +255,9 @@ func (z *zstdReader) frameHeader(b []byte, maxMessage int) error {
 	}
 	switch {
 	case single:
-		// The window is the content, which is a message nearly always: no more memory
-		// than that takes.
-		window = uint64(z.wants)
-		if most := max(z.maxWindow, maxMessage); window > uint64(most) {
-			return &LimitError{What: "message is too large", Limit: most}
-		}
+		// The window is the content, which is a message nearly always: that takes no
+		// more memory, and there is no use in reaching farther back than one can.
+		window = uint64(min(z.wants, int64(max(z.maxWindow, maxMessage))))
 	case window > uint64(z.maxWindow):
 		return &LimitError{What: "zstd: window is too large", Limit: z.maxWindow, Stream: true}
 	}

@@ -191,6 +191,20 @@ func manyMessages(w io.Writer) {
 	}
 }
 
+// spaces writes as much that is nothing at all, ever again.
+func spaces(w io.Writer) {
+	chunk := bytes.Repeat([]byte{' '}, 1<<20)
+	for range bombSize >> 20 {
+		_, _ = w.Write(chunk)
+		_ = w.(interface{ Flush() error }).Flush()
+	}
+}
+
+// emptyMessages writes messages that hold nothing.
+func emptyMessages(w io.Writer) {
+	_, _ = w.Write(bytes.Repeat([]byte("{}"), bombSize/4))
+}
+
 func zstdOf(write func(w io.Writer)) func() string {
 	return sync.OnceValue(func() string {
 		var b bytes.Buffer
@@ -226,11 +240,14 @@ func bombs() []Case {
 	return []Case{
 		{Name: "zlib-bomb", Compress: "zlib-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", deflatedBomb)},
 		{Name: "zlib-bomb-of-small-messages", Compress: "zlib-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", deflated(manyMessages))},
+		{Name: "zlib-bomb-of-spaces", Compress: "zlib-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", deflated(spaces))},
+		{Name: "zlib-bomb-of-empty-messages", Compress: "zlib-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", deflated(emptyMessages))},
 		{Name: "zlib-payload-bomb", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", deflatedBomb)},
 		{Name: "zlib-nonsense", Compress: "zlib-stream", Want: corrupt, act: binaryOnce("\x78\x9c\xff\xff\xff\xff\xff")},
 		{Name: "zlib-nonsense-always", Compress: "zlib-stream", Want: corrupt, Always: true, Dials: 9, Sends: 40, act: binaryOnce("\x78\x9c\xff\xff\xff\xff\xff")},
 		{Name: "zstd-bomb", Compress: "zstd-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", zstdOf(bomb))},
 		{Name: "zstd-bomb-of-small-messages", Compress: "zstd-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", zstdOf(manyMessages))},
+		{Name: "zstd-bomb-of-spaces", Compress: "zstd-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("", zstdOf(spaces))},
 		{Name: "zstd-bomb-of-empty-frames", Compress: "zstd-stream", act: binaryOnce(strings.Repeat("\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", 100_000))},
 		{Name: "zstd-window-of-gigabytes", Compress: "zstd-stream", Want: tooLarge, Fatal: true, Dials: 1, act: binaryOnce("\x28\xb5\x2f\xfd\x00\xff\x03\x00\x00x")},
 		{Name: "zstd-size-of-exabytes", Compress: "zstd-stream", Want: corrupt, act: binaryOnce("\x28\xb5\x2f\xfd\xe0\xff\xff\xff\xff\xff\xff\xff\x7f\x03\x00\x00x")},
@@ -241,6 +258,7 @@ func bombs() []Case {
 		{Name: "etf-binary-of-4-gigabytes", Encoding: "etf", Want: malformed, act: binaryOnce(dispatch("m\xff\xff\xff\xffx"))},
 		{Name: "etf-compressed-4-gigabytes", Encoding: "etf", Want: tooLarge, Fatal: true, Dials: 1, act: binaryOnce("\x83P\xff\xff\xff\xff\x78\x9c")},
 		{Name: "etf-compressed-bomb", Encoding: "etf", Want: tooLarge, Fatal: true, Dials: 1, act: binaryLater("\x83P\x04\x00\x00\x00", deflatedBomb)},
+		{Name: "etf-text-of-escapes", Encoding: "etf", Want: malformed, act: binaryOnce(dispatch("m\x00\x08\x00\x00" + strings.Repeat("\x00", 512<<10)))},
 		{Name: "etf-deep", Encoding: "etf", Want: malformed, act: binaryOnce(dispatch(strings.Repeat("l\x00\x00\x00\x01", 100_000) + strings.Repeat("j", 100_001)))},
 		{Name: "etf-number-of-2-million-digits", Encoding: "etf", act: binaryOnce(dispatch(big))},
 		{Name: "etf-unknown-tag", Encoding: "etf", Want: malformed, act: binaryOnce(dispatch("\x07"))},

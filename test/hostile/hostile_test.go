@@ -57,9 +57,11 @@ func (w *witness) failed(err error) {
 		return
 	}
 	w.mu.Lock()
-	// Of a flood a part will do.
+	// Of a flood its beginning and its end will do.
 	if len(w.errors) < 100 {
 		w.errors = append(w.errors, err)
+	} else {
+		w.errors[99] = err
 	}
 	w.mu.Unlock()
 }
