@@ -72,6 +72,26 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 		isKey := top.kind == tagMap && top.left&1 == 0
 		switch {
 		case tag == tagBinary:
+			if isKey && i+keyRoom <= len(term) {
+				// A key, nearly always: of 16 bytes at most that need no escapes. Its two
+				// words are looked at and written whole.
+				if n := uint(load32(src, i+1)); n <= 16 {
+					v, w := load64(src, i+5), load64(src, i+13)
+					short := min(n, 8)
+					if !needsEscape(v&(1<<(short*8)-1)|' '*swarOnes<<(short*8)) && !needsEscape(w&(1<<((n-short)*8)-1)|' '*swarOnes<<((n-short)*8)) {
+						store8(out, p, '"')
+						store64(out, p+1, v)
+						store64(out, p+9, w)
+						p += int(n) + 1
+						store8(out, p, '"')
+						store8(out, p+1, ':')
+						p += 2
+						i += int(n) + 5
+						top.left--
+						continue
+					}
+				}
+			}
 			if i+5 > len(term) {
 				return dst, errorAt("etf: term is cut short", i)
 			}
@@ -211,6 +231,9 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 // quotes, the brackets and separators around it, a number, and the word that
 // text is copied by.
 const termRoom = 64
+
+// keyRoom is what of the term must be there to take the head of a key and two words.
+const keyRoom = 5 + 16
 
 // growText returns buf with room for n bytes at p; it is not doubled beyond most.
 //

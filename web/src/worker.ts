@@ -12,31 +12,32 @@ declare const self: {
   postMessage(message: unknown): void;
 };
 
-// A batch is flushed in a task of its own, behind the messages that have
-// arrived by then. While events pour in, it may fill for a while: what costs
-// the page is the number of batches.
-const FILL = 4; // ms
+// What costs the page is the number of batches. A batch is flushed in a task of its
+// own, behind the messages that have arrived by then; while events pour in, at most
+// once in about a frame of the screen. Whatever else there is to report does not wait.
+const FRAME = 16; // ms
 
 let batch: Batch = [];
 let touched = new Set<number>();
-let scheduled = false;
+let timer: ReturnType<typeof setTimeout> | undefined;
+let soon = false;
 let flushed = -Infinity;
-const soon = new MessageChannel();
-soon.port1.onmessage = flush;
 
 function push(id: number, report: Report): void {
   batch.push(id, report);
   touched.add(id);
-  if (scheduled) return;
-  scheduled = true;
-  if (typeof report === "string" && performance.now() - flushed < FILL) setTimeout(flush, FILL);
-  else soon.port2.postMessage(0);
+  const event = typeof report === "string";
+  if (timer !== undefined && (event || soon)) return;
+  clearTimeout(timer);
+  const wait = event ? flushed + FRAME - performance.now() : 0;
+  soon = wait <= 0;
+  timer = setTimeout(flush, Math.max(wait, 0));
 }
 
 const core = new Core({ report: push, event: (id, _name, text) => push(id, text) });
 
 function flush(): void {
-  scheduled = false;
+  timer = undefined;
   flushed = performance.now();
   for (const id of touched) {
     const seq = core.seq(id);
