@@ -27,11 +27,9 @@ func (v *valueScanner) json(b []byte) int {
 	p := unsafe.Pointer(unsafe.SliceData(b))
 	for i+8 <= len(b) {
 		w := load64(p, i)
-		in := markBytes(w ^ '"'*swarOnes)
-		in ^= in << 8
-		in ^= in << 16
-		in ^= in << 32
-		in ^= quoted // 1 in each byte from an opening quote to before the closing one
+		// The product has in each byte how many quotes there are up to it, so that in
+		// has 1 in each from an opening quote to before the closing one.
+		in := (markBytes(w^'"'*swarOnes)*swarOnes ^ quoted) & swarOnes
 		brackets := w | 0x20*swarOnes
 		opened := bits.OnesCount64(markBytes(brackets^'{'*swarOnes) &^ in)
 		closed := bits.OnesCount64(markBytes(brackets^'}'*swarOnes) &^ in)
