@@ -430,6 +430,62 @@ test("capabilities, and the events that each brings", () => {
   for (const flag of all) for (const name of capabilityEvents(flag)) assert.equal(capabilitiesFor(name), flag);
 });
 
+test("what has waited leaves nothing behind", async (t) => {
+  const { c, handle, dispatch } = connected({ answer: ({ op }) => op === sends.requestChannelStatuses && dispatch("CHANNEL_STATUSES", { guild_id: "7" }) });
+  const ends = { added: 0, taken: 0 };
+  const { onDone } = c;
+  t.mock.method(c, "onDone", (fn) => {
+    ends.added++;
+    const off = onDone.call(c, fn);
+    return () => (ends.taken++, off());
+  });
+  const then = t.mock.method(c.done, "then");
+  const waited = handle.waitFor("A");
+  dispatch("A", {});
+  await waited;
+  await handle.requestChannelStatuses({ guild_id: "7" });
+  const loop = handle.events("A");
+  const first = loop.next();
+  dispatch("A", {});
+  await first;
+  await loop.return();
+  assert.deepEqual([ends, then.mock.callCount()], [{ added: 3, taken: 3 }, 0]);
+});
+
+test("a clone that is closed ends what was waited for through it, and can go on", { timeout: 5000 }, async () => {
+  const { handle, dispatch, names } = connected();
+  const clone = handle.clone();
+  const got = [];
+  const loop = (async () => {
+    for await (const d of clone.events("A")) got.push(d);
+  })();
+  const waits = clone.waitFor("B");
+  const role = clone.watch.role("7", "8");
+  let told = 0;
+  role.subscribe(() => told++);
+  await settle();
+  dispatch("GUILD_ROLE_CREATE", { guild_id: "7", role: { id: "8", name: "cook" } });
+  dispatch("A", 1);
+  await clone.close();
+  await loop;
+  await rejects(waits, "closed");
+  assert.deepEqual([got, role.current.name, role.stale, told, names()], [[1], "cook", true, 2, []]);
+
+  const again = clone.watch.role("7", "8");
+  dispatch("GUILD_ROLE_CREATE", { guild_id: "7", role: { id: "8", name: "chef" } });
+  assert.deepEqual([again.current.name, again.stale, role.current.name], ["chef", false, "cook"]);
+  role.release();
+  dispatch("GUILD_ROLE_UPDATE", { guild_id: "7", role: { id: "8", name: "waiter" } });
+  assert.equal(again.current.name, "waiter");
+  again.release();
+  assert.deepEqual(names(), []);
+});
+
+test("a wrong option of a wait is a rejection", async () => {
+  const { handle } = connected();
+  await rejects(handle.waitFor("A", null, { foo: 1 }), "invalid_option");
+});
+
 test("a handle watches objects", () => {
   const { handle, dispatch, names } = connected();
   assert.equal(handle.watch, handle.watch);

@@ -157,10 +157,9 @@ export function wait<T>(
       clearTimeout(timer);
       if (!settled && timeout <= LONGEST) timer = setTimeout(() => rejected(fail("timeout", `${late} within ${timeout} ms`)), timeout);
     };
-    stops = begin((value) => settle(() => resolve(value)), rejected, restart);
+    stops = [c.onDone((error) => rejected(error ?? fail("closed", "the handle was closed"))), ...begin((value) => settle(() => resolve(value)), rejected, restart)];
     if (settled) for (const stop of stops) stop();
     else signal?.addEventListener("abort", aborted);
-    void c.done.then((error) => rejected(error ?? fail("closed", "the handle was closed")));
   });
 }
 
