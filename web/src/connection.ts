@@ -282,6 +282,7 @@ export class Connection {
   close(keep: boolean): void {
     if (this.state === "closed") return;
     this.#closing = keep;
+    if (!this.#host && this.state === "backoff") return this.report({ type: "state", state: "closed" }); // another host may be long in coming
     this.#post({ type: "close", id: this.id, keep });
   }
 

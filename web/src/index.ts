@@ -18,7 +18,7 @@
 import { bind } from "./global.js";
 
 export { connect, crashForTest, hostKind, init, inspectForTest, spawn, version } from "./gateway.js";
-export type { ConnectOptions, InitOptions, SpawnOptions } from "./gateway.js";
+export type { ConnectOptions, InitOptions, ObserversByName, SpawnOptions } from "./gateway.js";
 export { GatewayHandle } from "./handle.js";
 export type { CloseOptions, Payload, SendMethods } from "./handle.js";
 export type { GuildMembers, RequestMethods, SendOptions, SpeedTest, StreamConnection, VoiceConnection, WaitOptions } from "./requests.js";
