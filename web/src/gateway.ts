@@ -245,8 +245,9 @@ export function crashForTest(): void {
 /**
  * Connects to the gateway at url, identifies (or resumes) and resolves when the
  * session is ready. From then on the handle keeps itself connected until it is
- * closed. Rejects with a GatewayError: among others "invalid_url",
- * "invalid_option", "dial_failed", "not_a_gateway", "authentication_failed".
+ * closed. Rejects with a GatewayError, among others "invalid_url", "invalid_option",
+ * "load_failed", "aborted", "dial_failed", "not_a_gateway",
+ * "authentication_failed"; or with what the caller's setup throws.
  */
 export async function connect(url: string | URL, options: ConnectOptions = {}): Promise<GatewayHandle> {
   check(options, CONNECT, "connect");
@@ -260,6 +261,7 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
  * Opens a connection only, and resolves when the server has said Hello: then
  * call identify, resume, sendIdentify or sendResume on the handle, within the
  * minute or so that servers give. What is observed before that misses nothing.
+ * Rejects as connect does, but for what follows Identify.
  */
 export async function spawn(url: string | URL, options: SpawnOptions = {}): Promise<GatewayHandle> {
   check(options, SPAWN, "spawn");

@@ -26,8 +26,10 @@ type SendMethod<N extends SendName> = N extends `send${string}` ? N : `send${Cap
 /**
  * The send functions, one for each message there is. Each resolves when the
  * message is on its way, which the rate limit may delay, and rejects with
- * "not_ready", "invalid_payload", "message_too_large", "queue_full", "closed",
- * "disconnected" or "aborted". What failed was not sent.
+ * "not_ready", "already_identified", "invalid_option", "invalid_payload",
+ * "message_too_large", "queue_full", "closed", "disconnected" or "aborted". What
+ * failed was not sent, but for one case: "disconnected" because the core, or the
+ * Worker it is in, has come to an end cannot tell.
  */
 export type SendMethods = {
   [N in SendName as SendMethod<N>]: (payload: SendPayloads[N], options?: SendOptions) => Promise<void>;
@@ -83,7 +85,7 @@ export class GatewayHandle {
     return (this.#watch ??= watchOf(this));
   }
 
-  /** Counts of what the connection has done. */
+  /** Counts of what the connection has done. Rejects with "closed", or with "not_ready" or "disconnected" while the core is restarted. */
   stats(): Promise<Stats> {
     return this.#c.stats();
   }
