@@ -313,7 +313,9 @@ function configure(url: string | URL, o: SpawnOptions, identify: Identify | null
   } catch {
     throw fail("invalid_url", "this is not the URL of a gateway, which begins with wss:// or ws://");
   }
-  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") throw fail("invalid_url", "the URL of a gateway begins with wss:// or ws://");
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
+    throw fail("invalid_url", `the URL of a gateway begins with wss:// or ws://${/^https?:$/.test(parsed.protocol) ? `, not ${parsed.protocol}//` : ""}`);
+  }
   if (parsed.username || parsed.password) throw fail("invalid_url", "the URL of a gateway has no user name or password in it");
   if (parsed.protocol === "ws:" && location.protocol === "https:" && !isLoopback(parsed.hostname)) {
     throw fail("invalid_url", `a page loaded over https cannot connect to ${parsed.host} over ws://; use wss://`);
