@@ -413,7 +413,7 @@ test("what is wrong with a payload is told without it", () => {
   const { c } = connected();
   const errors = [];
   c.lifecycle.add("error", (e) => errors.push(e));
-  c.report('{"op":0,"s":2,"t":"MESSAGE_CREATE","d":{"content":"secret"secret}}');
+  c.report('{"op":0,"s":2,"t":"MESSAGE_CREATE","d":{"content":secret}}');
   assert.equal(errors[0].code, "malformed_message");
   assert.ok(!errors[0].message.includes("secret") && errors[0].message.includes("MESSAGE_CREATE") && !errors[0].cause, errors[0].message);
 });
