@@ -271,6 +271,17 @@ func TestBadCalls(t *testing.T) {
 	}
 }
 
+// TestInputIsGivenBack: a large input does not stay, and what is in it does.
+func TestInputIsGivenBack(t *testing.T) {
+	for _, n := range []int32{1 << 20, 1 << 16, 1 << 17} {
+		put("kept")
+		at := buffer(n)
+		if len(input) != int(n) || at != address(&input[0]) || at != buffer(n) || string(input[:4]) != "kept" {
+			t.Fatalf("of %d bytes: %d, which begin with %q", n, len(input), input[:4])
+		}
+	}
+}
+
 // TestHandlesAreReused: a page that opens and closes for ever needs no more
 // memory for it.
 func TestHandlesAreReused(t *testing.T) {

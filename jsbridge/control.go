@@ -240,7 +240,7 @@ func (a arguments) bool(i int) bool     { b, _ := a.at(i).Bool(); return b }
 func (a arguments) string(i int) string { return text(a.at(i)) }
 func (a arguments) object(i int) object { return object{a.at(i)} }
 
-// object is a plain object that host.ts built.
+// object is a plain object that core.ts built of what gateway.ts checked.
 type object struct{ v safejs.Value }
 
 func (o object) get(name string) safejs.Value { v, _ := o.v.Get(name); return v }

@@ -90,15 +90,15 @@ func address[T any](p *T) int32 { return int32(uintptr(unsafe.Pointer(p))) }
 //go:wasmexport recordAddress
 func recordAddress() int32 { return address(&record) }
 
-// buffer makes room for n bytes of input, keeping what is there, and returns
-// where they go.
+// buffer makes the input n bytes, keeping what is there as far as it fits, and
+// returns where they go.
 //
 //go:wasmexport buffer
 func buffer(n int32) int32 {
-	if int(n) > len(input) {
-		grown := make([]byte, n)
-		copy(grown, input)
-		input = grown
+	if int(n) != len(input) {
+		other := make([]byte, n)
+		copy(other, input)
+		input = other
 	}
 	return address(unsafe.SliceData(input))
 }

@@ -22,8 +22,8 @@ after(async () => {
 });
 
 /** A page with a connection whose life is written down in globals; COUNT events are collected. */
-async function connected(host, srv = documented, init = {}) {
-  const t = await page(b, site.url + "/");
+async function connected(host, srv = documented, init = {}, from = site) {
+  const t = await page(b, from.url + "/");
   await t.run(
     async (host, init, url, token) => {
       globalThis.g = await import("/dist/index.js");
@@ -132,6 +132,23 @@ describe("the Worker", () => {
     assert.equal(await t.run(() => g.hostKind()), "worker");
     await t.run(() => handle.sendUpdatePresence({ status: "online", since: null, activities: [], afk: false }));
     await t.end();
+  });
+
+  it("is replaced when the network is back, if there was none when it was ended", async () => {
+    const uncached = await web({ pages: { "/": BLANK } });
+    const t = await connected("worker", documented, {}, uncached);
+    await t.p.setOfflineMode(true);
+    await killWorker(t);
+    await documented.control({ action: "drop" });
+    await t.run(() => until("another try", () => log.errors.some((e) => e.code === "load_failed")));
+    await t.p.setOfflineMode(false);
+    await t.count();
+    await t.run(() => until("ready again", () => ready() === 2));
+    assert.equal(await t.run(() => g.hostKind()), "worker");
+    const { errors } = await t.whole();
+    assert.ok(errors.every((e) => !e.fatal), JSON.stringify(errors));
+    await t.end();
+    uncached.stop();
   });
 
   it("is not replaced for ever", async () => {

@@ -564,14 +564,19 @@ test("a seed always gives the same life", async () => {
 });
 
 /** Runs a test with one handle that is ready, and a socket that takes what it is given. */
-async function withHandle(observe, run) {
-  const h = { got: [], stats: null, sent: [], dials: 0 };
+async function withHandle(observe, run, options = {}) {
+  const h = { got: [], stats: null, sent: [], dials: 0, reports: [], on() {} };
   const core = new Core({
     report: (id, r) => {
       if (typeof r === "string") h.got.push(JSON.parse(r));
+      else h.reports.push({ id, ...r });
       if (r.type === "stats") h.stats = r.stats;
+      h.on(r);
     },
-    event: (id, t, text, from, to) => h.got.push({ t, d: JSON.parse(text.slice(from, to)) }),
+    event: (id, t, text, from, to) => {
+      h.got.push({ t, d: JSON.parse(text.slice(from, to)) });
+      h.on({ type: "event", t });
+    },
   });
   await core.load(wasm);
   const real = Object.getOwnPropertyDescriptor(globalThis, "WebSocket");
@@ -586,13 +591,18 @@ async function withHandle(observe, run) {
     }
     close() {}
   };
+  h.inspect = () => {
+    core.post({ type: "inspect" });
+    return h.reports.findLast((r) => r.type === "inspection");
+  };
   h.down = (data) => socket.onmessage({ data });
   h.open = () => {
     socket.onopen({});
     h.down('{"op":10,"d":{"heartbeat_interval":41250}}');
   };
   try {
-    const config = { url: "ws://main.test/", identify: '{"token":"t"}', version: 9, transports: "json", maxMessageSize: 4096, maxReceiveSize: 1 << 20, queueSize: 10, attempts: 1, session: null };
+    const config = { url: "ws://main.test/", identify: '{"token":"t"}', version: 9, transports: "json", maxMessageSize: 4096, maxReceiveSize: 1 << 20, queueSize: 10, attempts: 1, session: null, ...options };
+    h.config = config;
     core.post({ type: "open", id: 1, config, lost: null, observe: ["READY", ...observe] });
     h.open();
     h.down(FORMS[0]("READY", 1, '{"session_id":"abc"}'));
@@ -708,3 +718,92 @@ test("what has passed is known to the session, and survives a crash of the insta
     h.open();
     assert.deepEqual(JSON.parse(h.sent.at(-1)).d, { token: "t", session_id: "abc", seq: 41 });
   }));
+
+const MB = 1 << 20;
+
+test("a frame that is too large is refused before it is copied", async () => {
+  for (const data of [`{"op":0,"d":"${"x".repeat(50 * MB)}","t":"LARGE","s":3 }`, `{"op":0,"d":"${"\u20ac".repeat(4 * MB)}","t":"LARGE","s":3 }`, new Uint8Array(50 * MB).buffer]) {
+    await withHandle([], async (core, h) => {
+      const before = h.inspect().memory;
+      h.down(data);
+      assert.ok(h.reports.some((r) => r.type === "state" && r.error?.code === "received_too_large"), JSON.stringify(h.reports.at(-1)));
+      const grown = h.inspect().memory - before;
+      assert.ok(grown <= 12 * MB, `the memory has grown by ${grown / MB} MB for a limit of 4 MB`);
+    });
+  }
+});
+
+test("a large text is read in as much memory as it needs, which Go gets back", () =>
+  withHandle(["LARGE"], async (core, h) => {
+    const before = h.inspect();
+    const d = "Grüße ".repeat(4 * MB);
+    h.down(`{"op":0,"d":"${d}","t":"LARGE","s":3 }`);
+    assert.ok(h.got[0].d === d);
+    const { memory, heap } = h.inspect();
+    assert.ok(memory - before.memory < 50 * MB, `the memory has grown by ${(memory - before.memory) / MB} MB for a text of 32 MB`);
+    assert.ok(heap - before.heap > 30 * MB);
+    for (let i = 0; i < 9; i++) h.down(`{"op":0,"d":"x","t":"LARGE","s":${4 + i} }`);
+    const after = h.inspect().heap - before.heap;
+    assert.ok(after < 4 * MB, `${after / MB} MB are held when small frames follow`);
+    h.down(FORMS[0]("LARGE", 20, '"x"'));
+    assert.equal(h.got.at(-1).d, "x");
+  }, { maxReceiveSize: 64 * MB }));
+
+test("a crash that an observer calls is one crash", () =>
+  withHandle(["CALLS"], async (core, h) => {
+    h.on = (r) => {
+      if (r.t !== "CALLS") return;
+      core.post({ type: "crash" });
+      core.post({ type: "observe", id: 1, name: "LATER" });
+      core.post({ type: "send", id: 1, req: 5, op: 3, payload: "{}" });
+    };
+    h.down(FORMS[0]("CALLS", 2, '{"content":"some more text"}'));
+    h.on = () => {};
+    for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(h.dials, 2);
+    assert.equal(h.reports.filter((r) => r.type === "error" && r.error.code === "core_crashed").length, 1);
+    assert.equal(h.reports.find((r) => r.type === "sent").error.code, "not_ready");
+    h.open();
+    assert.equal(JSON.parse(h.sent.at(-1)).d.seq, 2);
+    h.down(FORMS[0]("RESUMED", 3, "{}"));
+    h.got.length = 0;
+    h.down(FORMS[0]("LATER", 4, '{"content":"some more text"}'));
+    assert.deepEqual(h.got.map(({ t }) => t), ["LATER"]);
+  }));
+
+test("what is asked of one slot while another is taken up again is done once it is, too", () =>
+  withHandle([], async (core, h) => {
+    core.post({ type: "open", id: 2, config: h.config, lost: null, observe: [] });
+    core.post({ type: "crash" });
+    h.on = (r) => {
+      if (r.type !== "state" || r.state !== "dialing") return;
+      h.on = () => {};
+      core.post({ type: "close", id: 2, keep: false });
+    };
+    while (h.dials < 4) await new Promise((resolve) => setImmediate(resolve));
+    const states = h.reports.filter((r) => r.id === 2 && r.type === "state").map((r) => r.state);
+    assert.deepEqual(states.slice(-3), ["backoff", "dialing", "closed"]);
+  }));
+
+test("an instance that cannot be started ends what waits for it, and is tried again with what comes", async (t) => {
+  const { instantiate } = WebAssembly;
+  await withHandle([], async (core, h) => {
+    const mock = t.mock.method(WebAssembly, "instantiate", () => Promise.reject(new RangeError("out of memory")));
+    core.post({ type: "crash" });
+    core.post({ type: "open", id: 2, config: h.config, lost: null, observe: [] });
+    const ends = (id) => h.reports.find((r) => r.id === id && r.type === "state" && r.state === "closed");
+    while (!ends(2)) await new Promise((resolve) => setImmediate(resolve));
+    for (const id of [1, 2]) {
+      const { error } = ends(id);
+      assert.deepEqual([error.code, error.fatal], ["core_crashed", true]);
+      assert.match(error.message, /out of memory/);
+    }
+    core.post({ type: "open", id: 3, config: h.config, lost: null, observe: [] });
+    while (!ends(3)) await new Promise((resolve) => setImmediate(resolve));
+    mock.mock.mockImplementation((...args) => instantiate.apply(WebAssembly, args));
+    const { dials } = h;
+    core.post({ type: "open", id: 4, config: h.config, lost: null, observe: [] });
+    while (h.dials === dials) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(ends(4), undefined);
+  });
+});

@@ -18,11 +18,11 @@ execFileSync(join(root, "build/bin/esbuild"), ["--bundle", "--format=esm", "--ta
   cwd: root,
   input: ["handle", "connection", "requests", "errors", "validate", "protocol.gen"].map((file) => `export * from "./web/src/${file}.ts";`).join("\n"),
 });
-const { Connection, GatewayHandle, GatewayError, PayloadError, RateLimitError, answers, capabilities, capabilitiesFor, capabilityEvents, eventIntents, events, intentEvents, intents, intentsFor, requestNames, sends, validate } = await import(pathToFileURL(join(dir, "handle.mjs")));
+const { Connection, GatewayHandle, GatewayError, PayloadError, RateLimitError, answers, hasFlag, capabilities, capabilitiesFor, capabilityEvents, eventIntents, events, intentEvents, intents, intentsFor, requestNames, sends, validate } = await import(pathToFileURL(join(dir, "handle.mjs")));
 
 /** A connection whose core is the test. */
-function connected({ state = "ready", answer } = {}) {
-  const c = new Connection(1, { url: "ws://g.example", identify: "", session: null });
+function connected({ state = "ready", answer, session = null } = {}) {
+  const c = new Connection(1, { url: "ws://g.example", identify: "", session });
   const sent = [];
   c.open({
     kind: "main",
@@ -380,6 +380,50 @@ test("who comes back into a voice channel is told of the server", async () => {
   assert.deepEqual(await left, { state: { guild_id: "7", channel_id: null, session_id: "me" }, server: null });
 });
 
+test("who has joined a voice channel by any other means is told of no server", async (t) => {
+  const join = { guild_id: "7", channel_id: "70", self_mute: false, self_deaf: false };
+  const state = { guild_id: "7", channel_id: "70", session_id: "me" };
+  {
+    const { c, handle, dispatch } = connected();
+    const muted = async (session_id) => {
+      const answer = handle.updateVoiceState({ ...join, self_mute: true });
+      await settle();
+      dispatch("VOICE_STATE_UPDATE", { ...state, session_id });
+      assert.equal((await answer).server, null);
+    };
+    await handle.sendUpdateVoiceState(join);
+    dispatch("VOICE_STATE_UPDATE", state);
+    await muted("me");
+    // The core joins again with another session.
+    c.report({ type: "session", session: { id: "me too", seq: 1, resumeUrl: "", standing: "" } });
+    dispatch("VOICE_STATE_UPDATE", { ...state, session_id: "me too" });
+    await muted("me too");
+  }
+  // Of a session taken over from elsewhere nobody knows.
+  const { handle, dispatch } = connected({ session: { id: "me", seq: 1, resumeUrl: "", standing: "" } });
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const answer = handle.updateVoiceState({ ...join, self_mute: true });
+  await settle();
+  dispatch("VOICE_STATE_UPDATE", state);
+  t.mock.timers.tick(5000);
+  assert.deepEqual(await answer, { state, server: null });
+});
+
+test("what is wrong with a payload is told without it", () => {
+  const { c } = connected();
+  const errors = [];
+  c.lifecycle.add("error", (e) => errors.push(e));
+  c.report('{"op":0,"s":2,"t":"MESSAGE_CREATE","d":{"content":secret}}');
+  assert.equal(errors[0].code, "malformed_message");
+  assert.ok(!errors[0].message.includes("secret") && errors[0].message.includes("MESSAGE_CREATE") && !errors[0].cause, errors[0].message);
+});
+
+test("a flag is found however many there are", () => {
+  for (const [flags, flag, has] of [[5, 4, true], [5, 2, false], ["9007199254740993", 1, true], ["9007199254740992", 1, false], ["18014398509481985", 1, true], ["1125899906842624", 2 ** 50, true], [2 ** 40 + 1, 2 ** 40, true], [-1, 8, true], ["-1", 2 ** 40, true], ["", 1, false], ["x", 1, false], [null, 1, false], [0, 1, false], [1.5, 1, false]]) {
+    assert.equal(hasFlag(flags, flag), has, `${flags} ${flag}`);
+  }
+});
+
 // gateway/request_test.go holds the Go library to the same table.
 test("sends are refused as in Go", () => {
   const seen = new Set();
@@ -428,6 +472,62 @@ test("capabilities, and the events that each brings", () => {
   assert.equal(capabilitiesFor("READY_SUPPLEMENTAL"), capabilities.prioritizedReadyPayload);
   assert.equal(capabilitiesFor("READY"), 0);
   for (const flag of all) for (const name of capabilityEvents(flag)) assert.equal(capabilitiesFor(name), flag);
+});
+
+test("what has waited leaves nothing behind", async (t) => {
+  const { c, handle, dispatch } = connected({ answer: ({ op }) => op === sends.requestChannelStatuses && dispatch("CHANNEL_STATUSES", { guild_id: "7" }) });
+  const ends = { added: 0, taken: 0 };
+  const { onDone } = c;
+  t.mock.method(c, "onDone", (fn) => {
+    ends.added++;
+    const off = onDone.call(c, fn);
+    return () => (ends.taken++, off());
+  });
+  const then = t.mock.method(c.done, "then");
+  const waited = handle.waitFor("A");
+  dispatch("A", {});
+  await waited;
+  await handle.requestChannelStatuses({ guild_id: "7" });
+  const loop = handle.events("A");
+  const first = loop.next();
+  dispatch("A", {});
+  await first;
+  await loop.return();
+  assert.deepEqual([ends, then.mock.callCount()], [{ added: 3, taken: 3 }, 0]);
+});
+
+test("a clone that is closed ends what was waited for through it, and can go on", { timeout: 5000 }, async () => {
+  const { handle, dispatch, names } = connected();
+  const clone = handle.clone();
+  const got = [];
+  const loop = (async () => {
+    for await (const d of clone.events("A")) got.push(d);
+  })();
+  const waits = clone.waitFor("B");
+  const role = clone.watch.role("7", "8");
+  let told = 0;
+  role.subscribe(() => told++);
+  await settle();
+  dispatch("GUILD_ROLE_CREATE", { guild_id: "7", role: { id: "8", name: "cook" } });
+  dispatch("A", 1);
+  await clone.close();
+  await loop;
+  await rejects(waits, "closed");
+  assert.deepEqual([got, role.current.name, role.stale, told, names()], [[1], "cook", true, 2, []]);
+
+  const again = clone.watch.role("7", "8");
+  dispatch("GUILD_ROLE_CREATE", { guild_id: "7", role: { id: "8", name: "chef" } });
+  assert.deepEqual([again.current.name, again.stale, role.current.name], ["chef", false, "cook"]);
+  role.release();
+  dispatch("GUILD_ROLE_UPDATE", { guild_id: "7", role: { id: "8", name: "waiter" } });
+  assert.equal(again.current.name, "waiter");
+  again.release();
+  assert.deepEqual(names(), []);
+});
+
+test("a wrong option of a wait is a rejection", async () => {
+  const { handle } = connected();
+  await rejects(handle.waitFor("A", null, { foo: 1 }), "invalid_option");
 });
 
 test("a handle watches objects", () => {

@@ -342,7 +342,10 @@ test("gatewayOptions", () => {
   assert.deepEqual(chosen(null, null), [undefined, undefined, undefined]);
   assert.deepEqual(chosen(null, null, true), [undefined, undefined, 4096]);
   assert.deepEqual(chosen(["etf", "json"], ["zstd-stream", "zlib-stream", "none"]), [undefined, "auto", undefined]);
-  assert.deepEqual(chosen(["json"], ["zlib-stream", "none"]), [undefined, "zlib-stream", undefined]);
+  assert.deepEqual(chosen(["json"], ["zlib-stream", "none"]), [undefined, "auto", undefined]);
+  assert.deepEqual(chosen(["json"], ["zstd-stream", "none"]), [undefined, "auto", undefined]);
+  assert.deepEqual(chosen(["json"], ["zlib-stream", "zlib-stream", "brotli"]), [undefined, "zlib-stream", undefined]);
+  assert.deepEqual(chosen(["json"], ["none"]), [undefined, "none", undefined]);
   assert.deepEqual(chosen(["etf"], ["zstd-stream"]), ["etf", "zstd-stream", undefined]);
   assert.deepEqual(chosen(["cbor"], ["brotli"]), [undefined, "none", undefined]);
   assert.deepEqual(chosen(null, []), [undefined, "none", undefined]);
@@ -480,6 +483,28 @@ test("a login is not lost with the connection", async () => {
   assert.equal(await rejects(withToken(error.instance, error.token), "dial_failed"), cause);
   globalThis.fakeConnect = fakeConnect;
   assert.equal((await withToken(error.instance, error.token)).id, "7");
+});
+
+test("nor with an abort, or with what setup throws", async () => {
+  const { fakeConnect } = globalThis;
+  const thrown = new Error("on purpose");
+  globalThis.fakeConnect = async (url, options) => options.setup({ once: () => () => {}, observeState: () => () => {} });
+  for (const start of [login("http://i.example", alice, { setup: () => { throw thrown; } }), register("http://i.example", { username: "zoe", consent: true }, { setup: () => { throw thrown; } })]) {
+    const error = await rejects(start, "observer_threw", lib.NotConnected);
+    assert.match(error.token, /^token-of-/);
+    assert.equal(error.cause.cause, thrown);
+  }
+  const shard = await rejects(connectShards("ws://g.example", { token: "t", setup: () => { throw thrown; } }), "observer_threw", lib.ShardError);
+  assert.equal(shard.shard, 0);
+  globalThis.fakeConnect = fakeConnect;
+});
+
+test("a timeout that no timer holds is none", async (t) => {
+  const timers = t.mock.method(globalThis, "setTimeout");
+  await discover("http://i.example", { timeout: 2 ** 31 });
+  assert.equal(timers.mock.callCount(), 0);
+  await discover("http://i.example", { timeout: 2 ** 31 - 1 });
+  assert.notEqual(timers.mock.callCount(), 0);
 });
 
 // -------------------------------------------------------------------- secrets

@@ -29,6 +29,9 @@ class Handle {
   observeState(fn) {
     return this.#add("<state>", fn);
   }
+  onClose(fn) {
+    return this.#add("<close>", fn);
+  }
   play(name, data) {
     for (const { fn } of this.observers.get(name) ?? []) {
       try {

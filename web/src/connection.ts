@@ -1,7 +1,7 @@
 // One connection as the page sees it: what all clones of a handle share.
 
 import { describe, fail, GatewayError, type ErrorInfo } from "./errors.js";
-import { Observers, type EventInfo } from "./observers.js";
+import { Observers, type EventInfo, type Unsubscribe } from "./observers.js";
 import type { Command, CoreConfig, CoreStats, Host, Loss, Report, Session, State, StateReport } from "./protocol.js";
 
 /** A change of a connection's state. */
@@ -101,6 +101,7 @@ export class Connection {
   #host: Host | undefined; // undefined while there is none
   #closing: boolean | undefined;
   #finish!: (error: GatewayError | null) => void;
+  #ends = new Set<(error: GatewayError | null) => void>();
   #pending = new Map<number, Pending>();
   #lastReq = 0;
 
@@ -121,6 +122,15 @@ export class Connection {
         if (this.state !== "closed") this.#post({ type: on ? "observe" : "unobserve", id, name });
       },
     );
+  }
+
+  /**
+   * Calls fn when the connection is closed for good. What would have been added to
+   * `done` can be taken back here: a promise keeps it for as long as the connection lives.
+   */
+  onDone(fn: (error: GatewayError | null) => void): Unsubscribe {
+    this.#ends.add(fn);
+    return () => void this.#ends.delete(fn);
   }
 
   /** The session to resume, as far as the page has seen it. */
@@ -207,9 +217,10 @@ export class Connection {
     let message: { t: string; d: unknown };
     try {
       message = JSON.parse(text);
-    } catch (thrown) {
+    } catch {
+      // What was thrown quotes the payload, which no log is to have.
       const name = /"t":"([^"]{1,64})"/.exec(text.slice(0, 200))?.[1];
-      this.raise(fail("malformed_message", `the payload of ${name ?? "an event"} is not valid JSON: ${describe(thrown)}`));
+      this.raise(fail("malformed_message", `the payload of ${name ?? "an event"} is not valid JSON`));
       return;
     }
     this.events.callEvent(message.d, new Info(message.t, text));
@@ -223,7 +234,10 @@ export class Connection {
     }
     this.#logState(r, error);
     this.lifecycle.call("state", { state: r.state, resumed: r.resumed ?? false, retryAt: r.retryAt ?? null, error } satisfies StateChange);
-    if (r.state === "closed") this.#finish(error);
+    if (r.state !== "closed") return;
+    for (const end of [...this.#ends]) end(error);
+    this.#ends.clear();
+    this.#finish(error);
   }
 
   #gap(gap: Gap): void {
@@ -269,6 +283,7 @@ export class Connection {
   close(keep: boolean): void {
     if (this.state === "closed") return;
     this.#closing = keep;
+    if (!this.#host && this.state === "backoff") return this.report({ type: "state", state: "closed" }); // another host may be long in coming
     this.#post({ type: "close", id: this.id, keep });
   }
 

@@ -56,6 +56,14 @@ const MAX_NUMBER = 1e15;
 const SHORTEST = 32; // of the messages of events that are worth a glance
 const PLACES = 64;
 
+// Bounds of wire.Limits.MaxFrame (gateway/wire/decoder.go).
+const MAX_FRAME = 64 << 20;
+const LEAST_FRAME = 4 << 20;
+
+const INPUT = 1 << 16; // bytes of the input at first
+const LARGE = 1 << 20; // of an input that is given back
+const PATIENCE = 8; // frames that could do with less, before it is
+
 const CRASH_LIMIT = 3;
 const CRASH_WINDOW = 60_000;
 const KEEP = 4200; // the close code that keeps a session
@@ -86,6 +94,8 @@ interface Slot {
   /** Where in its memory, in words, the fields of jsbridge's core are; 0 while it is in none. */
   core: number;
   config: CoreConfig;
+  /** Bytes of a frame from which on Go refuses it, whatever follows. */
+  refused: number;
   observed: Map<string, number>;
   socket: WebSocket | null;
   timer: ReturnType<typeof setTimeout> | undefined;
@@ -119,9 +129,10 @@ export class Core implements Host {
   #go!: Control;
   #held!: () => number;
   #alive = false;
+  #booting = false; // whether an instance is on its way, though none is there
   #printed = "";
   #slots = new Map<number, Slot>();
-  #waiting: Command[] = []; // what came while no instance was running
+  #waiting: Command[] = []; // what came while no instance was running, or not with the slot in it
 
   // Views of the instance's memory.
   #input!: Uint8Array<ArrayBuffer>;
@@ -129,7 +140,8 @@ export class Core implements Host {
   #doubles!: Float64Array;
   #bytes!: Uint8Array<ArrayBuffer>;
   #memory!: Int32Array;
-  #inputSize = 1 << 16;
+  #inputSize = INPUT;
+  #small = 0; // frames, one after the other, for which a large input is not needed
 
   #crashes: number[] = [];
   #crashed = 0;
@@ -155,11 +167,13 @@ export class Core implements Host {
   }
 
   post(command: Command): void {
-    if (!this.#alive) {
-      this.#waiting.push(command);
-      return;
+    if (this.#alive) return this.#guard(() => this.#command(command));
+    if (!this.#booting) {
+      // None could be started, which ended all there was; it may be otherwise now.
+      if (command.type !== "open" || !this.#module) return;
+      this.#restart([]);
     }
-    this.#guard(() => this.#command(command));
+    this.#waiting.push(command);
   }
 
   /** How far a handle's events have been handed over. */
@@ -172,6 +186,8 @@ export class Core implements Host {
   terminate(): void {
     this.#sink = { report() {}, event() {} };
     this.#alive = false;
+    this.#module = undefined;
+    this.#waiting = [];
     for (const slot of this.#slots.values()) {
       clearTimeout(slot.timer);
       this.#hangUp(slot, KEEP);
@@ -181,6 +197,7 @@ export class Core implements Host {
 
   async #boot(): Promise<void> {
     this.#printed = "";
+    this.#inputSize = INPUT;
     const { exports, control, held } = await start(this.#module!, (text) => {
       this.#alive = false;
       this.#printed = text;
@@ -195,9 +212,9 @@ export class Core implements Host {
 
   /** Makes the views anew, which the memory loses when it grows. */
   #view(): void {
-    const address = this.#wasm.buffer(this.#inputSize);
+    const address = this.#wasm.buffer(this.#inputSize) >>> 0;
     const memory = this.#wasm.mem.buffer as ArrayBuffer;
-    const record = this.#wasm.recordAddress();
+    const record = this.#wasm.recordAddress() >>> 0;
     this.#bytes = new Uint8Array(memory);
     this.#memory = new Int32Array(memory);
     this.#input = new Uint8Array(memory, address, this.#inputSize);
@@ -207,21 +224,31 @@ export class Core implements Host {
 
   #reserve(size: number): void {
     if (size > this.#inputSize) {
-      this.#inputSize = Math.max(size, this.#inputSize * 2);
+      this.#inputSize = Math.max(size, Math.min(this.#inputSize * 2, LARGE));
       this.#view();
     }
   }
 
-  /** Writes a text at `at` of the input and returns where it ends. */
-  #putText(text: string, at = 0): number {
+  /** Gives a large input back when frames of this size keep coming. */
+  #relax(size: number): void {
+    this.#small = size > LARGE / 3 ? 0 : this.#small + 1;
+    if (this.#small < PATIENCE) return;
+    this.#small = 0;
+    this.#inputSize = LARGE;
+    this.#view();
+  }
+
+  /** Writes a text, or what of it has `most` bytes, at `at` of the input and returns where it ends. */
+  #putText(text: string, at = 0, most = Infinity): number {
     if (this.#input.length === 0) this.#view();
-    for (let from = 0; ; ) {
-      const { read, written } = encoder.encodeInto(from ? text.slice(from) : text, at ? this.#input.subarray(at) : this.#input);
-      from += read;
-      at += written;
-      if (from >= text.length) return at;
-      this.#reserve(at + (text.length - from) * 3);
-    }
+    const { read, written } = encoder.encodeInto(text, at ? this.#input.subarray(at) : this.#input);
+    if (read === text.length) return at + written;
+    // How much it takes is found out outside of Go's memory, which never shrinks.
+    const bytes = encoder.encode(text);
+    const size = Math.min(bytes.length, most);
+    this.#reserve(at + size);
+    this.#input.set(size < bytes.length ? bytes.subarray(0, size) : bytes, at);
+    return at + size;
   }
 
   #text(at: number, size: number): string {
@@ -256,6 +283,7 @@ export class Core implements Host {
     if (c.type === "wake") {
       this.#noticeSleep();
       for (const slot of [...this.#slots.values()]) {
+        if (slot.core === 0) continue;
         this.#wasm.wake(slot.handle, this.#clock());
         this.#pump(slot);
       }
@@ -269,6 +297,10 @@ export class Core implements Host {
     const slot = this.#slots.get(c.id);
     if (!slot) {
       if (c.type === "send") this.#sink.report(c.id, { type: "sent", req: c.req, error: { code: "closed", message: "cannot send: the handle is closed" } });
+      return;
+    }
+    if (slot.core === 0) {
+      this.#waiting.push(c); // until the slot is in the new instance, too
       return;
     }
     switch (c.type) {
@@ -314,6 +346,7 @@ export class Core implements Host {
       handle: 0,
       core: 0,
       config,
+      refused: Math.max(config.maxReceiveSize || MAX_FRAME, LEAST_FRAME) + 1,
       observed: new Map(),
       socket: null,
       timer: undefined,
@@ -368,8 +401,12 @@ export class Core implements Host {
     this.#hangUp(slot, KEEP);
     this.#slots.delete(slot.id);
     for (const req of slot.sends.values()) this.#sink.report(slot.id, { type: "sent", req, error: { code: "closed", message: "the handle is closed" } });
-    this.#sink.report(slot.id, { type: "error", error });
-    this.#sink.report(slot.id, { type: "state", state: "closed", error });
+    this.#ended(slot.id, error);
+  }
+
+  #ended(id: number, error: ErrorInfo): void {
+    this.#sink.report(id, { type: "error", error });
+    this.#sink.report(id, { type: "state", state: "closed", error });
   }
 
   /** A message has arrived. This is the hot path. */
@@ -385,13 +422,17 @@ export class Core implements Host {
         slot.glanced += data.length;
         return;
       }
-      size = this.#putText(data);
+      // Of what is too large only so much is copied that Go sees that it is.
+      const { refused } = slot;
+      if (this.#inputSize > LARGE) this.#relax(data.length);
+      size = this.#putText(data.length > refused ? data.slice(0, refused) : data, 0, refused);
     } else {
-      size = data.byteLength;
+      size = Math.min(data.byteLength, slot.refused);
       binary = 1;
+      if (this.#inputSize > LARGE) this.#relax(size);
       if (this.#input.length === 0) this.#view();
       this.#reserve(size);
-      this.#input.set(new Uint8Array(data));
+      this.#input.set(new Uint8Array(data, 0, size));
     }
     slot.bytesReceived += size;
     const kind = this.#wasm.received(slot.handle, conn, size, binary);
@@ -546,7 +587,7 @@ export class Core implements Host {
 
   #output(slot: Slot, kind: number, frame: string | ArrayBuffer | undefined): void {
     const w = this.#words;
-    const at = w[DATA]!,
+    const at = w[DATA]! >>> 0,
       size = w[SIZE]!;
     switch (kind) {
       case DISPATCH:
@@ -609,7 +650,7 @@ export class Core implements Host {
   /** Hands over the event that the record tells of. */
   #dispatch(slot: Slot, frame: string | ArrayBuffer | undefined): void {
     const w = this.#words;
-    const at = w[DATA]!,
+    const at = w[DATA]! >>> 0,
       size = w[SIZE]!,
       kind = w[KIND]!;
     const text = w[FRAME] && typeof frame === "string" ? frame : this.#text(at, size);
@@ -743,6 +784,8 @@ export class Core implements Host {
   #crash(): void {
     const receiving = this.#receiving;
     this.#receiving = null;
+    if (this.#booting) return; // an observer has called what crashed, and that has been seen to
+    this.#booting = true;
     const now = performance.now();
     this.#crashed++;
     this.#crashes = this.#crashes.filter((at) => at > now - CRASH_WINDOW);
@@ -770,7 +813,7 @@ export class Core implements Host {
         // A session that nobody can resume goes only now.
         slot.lost = { ...slot.lost, lastSeq: this.#seq(slot), disconnectedAt: Date.now() };
       }
-      slot.core = 0;
+      slot.core = slot.handle = 0;
       if (fatal) {
         this.#end(slot, error);
         continue;
@@ -783,16 +826,27 @@ export class Core implements Host {
       this.#sink.report(slot.id, { type: "error", error });
       this.#sink.report(slot.id, { type: "state", state: "backoff", error });
     }
-    const slots = [...this.#slots.values()];
+    this.#restart([...this.#slots.values()]);
+  }
+
+  /** Starts an instance anew and takes up the slots in it. If there can be none, everything ends. */
+  #restart(slots: Slot[]): void {
+    this.#booting = true;
     void this.#boot().then(
       () => {
+        this.#booting = false;
         for (const slot of slots) if (this.#slots.has(slot.id)) this.#guard(() => this.#begin(slot));
         const waiting = this.#waiting;
         this.#waiting = [];
         for (const command of waiting) this.post(command);
       },
       (thrown: unknown) => {
-        for (const slot of slots) this.#end(slot, { code: "core_crashed", message: `the WebAssembly core crashed and could not be started again: ${describe(thrown)}`, fatal: true });
+        this.#booting = this.#alive = false;
+        const error: ErrorInfo = { code: "core_crashed", message: `the WebAssembly core crashed and could not be started again: ${describe(thrown)}`, fatal: true };
+        const waiting = this.#waiting;
+        this.#waiting = [];
+        for (const slot of slots) if (this.#slots.has(slot.id)) this.#end(slot, error);
+        for (const command of waiting) if (command.type === "open") this.#ended(command.id, error);
       },
     );
   }

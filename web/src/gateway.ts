@@ -6,7 +6,7 @@ import { describe, fail, GatewayError } from "./errors.js";
 import { check, GatewayHandle } from "./handle.js";
 import { mainHost, NoWorker, workerHost } from "./host.js";
 import type { Observer } from "./observers.js";
-import { identifyCommon, type Identify } from "./protocol.gen.js";
+import { identifyCommon, type DispatchEvents, type EventName, type Identify } from "./protocol.gen.js";
 import type { CoreConfig, Host, Inspection, Session, Sink, WasmSource } from "./protocol.js";
 
 declare const VERSION: string;
@@ -45,12 +45,12 @@ export interface SpawnOptions {
   maxReceiveSize?: number | undefined;
   /** How many sends may wait for the rate limit (120 messages in 60 seconds); 256 by default. */
   queueSize?: number | undefined;
-  /** Tries before the first READY after which connecting fails; 3 by default, Infinity for ever. */
+  /** Tries before the first READY after which connecting fails, at least 1; 3 by default, Infinity for ever. */
   attempts?: number | undefined;
   /** A session to resume instead of beginning a new one. */
   session?: (Pick<Session, "id" | "seq"> & Partial<Session>) | null | undefined;
-  /** Observers that are there from the beginning and miss nothing, READY included, by the names of events. */
-  observe?: Readonly<Record<string, Observer<never>>> | undefined;
+  /** Observers that are there from the beginning and miss nothing, READY included, by the names of events; "*" is every event. */
+  observe?: ObserversByName | undefined;
   /** Called with the handle before it connects; whatever it subscribes to misses nothing. */
   setup?: ((handle: GatewayHandle) => void) | undefined;
   /** Where to log changes of state, gaps and errors, such as `console`; nowhere by default. */
@@ -58,6 +58,13 @@ export interface SpawnOptions {
   /** Gives up connecting when it is aborted. */
   signal?: AbortSignal | undefined;
 }
+
+/** Observers by the names of the events they observe. Names that the protocol does not have are allowed. */
+export type ObserversByName = { readonly [N in EventName]?: Observer<DispatchEvents[N]> | undefined } & {
+  // What is not known of a payload is for its observer to say.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly [name: string]: Observer<any> | undefined;
+};
 
 /** Options of connect. */
 export interface ConnectOptions extends SpawnOptions {
@@ -72,8 +79,16 @@ const SPAWN = ["encoding", "compress", "version", "maxMessageSize", "maxReceiveS
 /** @internal The names of the options of connect. */
 export const CONNECT = [...SPAWN, "token", "identify"] as const;
 
+/** Where all is, as init was told or by default. */
+interface Places {
+  host: "worker" | "main";
+  wasm: WasmSource;
+  worker: string;
+}
+
 let loading: Promise<Host> | undefined;
-let given: InitOptions = {};
+let given: Places | undefined;
+let compiled: WebAssembly.Module | undefined; // what was loaded from given.wasm: to start again takes no network
 let host: Host | undefined;
 let lastId = 0;
 const connections = new Map<number, Connection>();
@@ -88,40 +103,66 @@ export async function init(options: InitOptions = {}): Promise<void> {
   if (options.host !== undefined && options.host !== "worker" && options.host !== "main") {
     throw fail("invalid_option", `the host is "worker" or "main", not ${describe(options.host)}`);
   }
-  if (loading && INIT.some((key) => options[key] !== undefined && String(options[key]) !== String(given[key]))) {
+  const asked = places(options);
+  if (loading && INIT.some((key) => options[key] !== undefined && asked[key] !== given?.[key])) {
     throw fail("invalid_option", "the core is loaded already, with other options; call init once, before connect and spawn");
   }
-  if (!loading) given = { ...options };
-  await (loading ??= load(given).catch((thrown: unknown) => {
+  if (!loading) {
+    if (asked.wasm !== given?.wasm) compiled = undefined;
+    given = asked;
+  }
+  await (loading ??= load(asked).catch((thrown: unknown) => {
     loading = undefined;
-    throw thrown instanceof GatewayError ? thrown : fail("load_failed", describe(thrown), thrown);
+    throw thrown;
   }));
   listen();
 }
 
-async function load(options: InitOptions): Promise<Host> {
-  const beside = (name: string, given: string | URL | undefined) => new URL(given ?? name, given === undefined ? base : location.href).href;
-  const { wasm } = options;
-  const source: WasmSource = wasm === undefined || typeof wasm === "string" || wasm instanceof URL ? beside("./gateway.wasm", wasm) : wasm;
-  if (options.host !== "main") {
+function places({ host = "worker", wasm, worker }: InitOptions): Places {
+  const beside = (name: string, at: string | URL | undefined) => new URL(at ?? name, at === undefined ? base : location.href).href;
+  try {
+    return { host, wasm: wasm === undefined || typeof wasm === "string" || wasm instanceof URL ? beside("./gateway.wasm", wasm) : wasm, worker: beside("./worker.js", worker) };
+  } catch (thrown) {
+    throw fail("invalid_option", `wasm and worker are where the files are, as URLs: ${describe(thrown)}`, thrown);
+  }
+}
+
+/** Starts the core at the places given. Rejects with a GatewayError. */
+async function load(at: Places, again = false): Promise<Host> {
+  try {
+    host = await start(at, compiled ?? at.wasm, again);
+    compiled = host.module;
+    return host;
+  } catch (thrown) {
+    throw thrown instanceof GatewayError ? thrown : fail("load_failed", describe(thrown), thrown);
+  }
+}
+
+async function start(at: Places, source: WasmSource, again: boolean): Promise<Host> {
+  if (at.host === "worker") {
     try {
-      return (host = await workerHost(beside("./worker.js", options.worker), source, sink, lostHost));
+      return await workerHost(at.worker, source, sink, lostHost);
     } catch (thrown) {
-      if (!(thrown instanceof NoWorker)) throw thrown;
+      // Without a network there is nothing to connect to either: the Worker can wait.
+      if (!(thrown instanceof NoWorker) || (again && !navigator.onLine)) throw thrown;
       console.warn(`spacebar-gateway: ${thrown.message}. The core runs on the page's own thread instead; pass host: "main" to choose that.`);
     }
   }
-  return (host = await mainHost(source, sink));
+  return mainHost(source, sink);
 }
 
 const RESTARTS = 5; // of the Worker, in a minute
 const RESTART_WINDOW = 60_000;
 const RESTART_DELAY = 100; // ms before the second restart in a minute; twice as long before each that follows
+const RETRY_DELAY = 1000; // ms before another try if no Worker could be loaded; twice as long before each that follows
+const RETRY_MOST = 30_000; // ms
 let restarts: number[] = [];
+let hurry: (() => void) | undefined; // ends the present delay
 
 /**
  * The Worker has come to an end. A new one takes the sessions up where the page
- * has seen them last; but not for ever, if something keeps ending them.
+ * has seen them last; but not for ever, if something keeps ending them. One that
+ * cannot be loaded, for want of a network, is tried again: there is no hurry.
  */
 function lostHost(): void {
   host = loading = undefined;
@@ -134,15 +175,28 @@ function lostHost(): void {
   }
   const error = { code: "core_crashed", message: "the Worker that holds the connection was ended; a new one continues the session", fatal: false } as const;
   for (const connection of connections.values()) connection.interrupt(error);
-  const delay = restarts.length > 1 ? RESTART_DELAY * 2 ** (restarts.length - 2) : 0;
-  loading = new Promise<void>((resolve) => setTimeout(resolve, delay)).then(() => load(given));
+  restart(restarts.length > 1 ? RESTART_DELAY * 2 ** (restarts.length - 2) : 0, RETRY_DELAY);
+}
+
+/** Starts the core again after a delay and, if that fails, after longer ones, both in ms. */
+function restart(delay: number, next: number): void {
+  loading = new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, delay);
+    hurry = () => (clearTimeout(timer), resolve());
+  }).then(() => load(given!, true));
   loading.then(
     (host) => {
       for (const connection of connections.values()) connection.open(host);
     },
-    (thrown: unknown) => {
+    ({ message }: GatewayError) => {
       loading = undefined;
-      end(`the Worker was ended and no other could be started: ${describe(thrown)}`);
+      if (connections.size === 0) return; // the next connect tries again
+      restart(next, Math.min(next * 2, RETRY_MOST));
+      const error = { code: "load_failed", message: `the Worker was ended and no other could be started yet: ${message}`, fatal: false } as const;
+      for (const connection of connections.values()) {
+        connection.report({ type: "error", error });
+        connection.report({ type: "state", state: "backoff", retryAt: Date.now() + next, error });
+      }
     },
   );
 }
@@ -166,7 +220,6 @@ const sink: Sink = {
     if (typeof report === "object" && report.type === "inspection") inspected?.(report);
     const connection = connections.get(id);
     if (!connection) return;
-    if (typeof report === "object" && report.type === "state" && report.state === "closed") connections.delete(id);
     connection.report(report);
   },
   event(id, name, text, from, to) {
@@ -192,8 +245,9 @@ export function crashForTest(): void {
 /**
  * Connects to the gateway at url, identifies (or resumes) and resolves when the
  * session is ready. From then on the handle keeps itself connected until it is
- * closed. Rejects with a GatewayError: among others "invalid_url",
- * "invalid_option", "dial_failed", "not_a_gateway", "authentication_failed".
+ * closed. Rejects with a GatewayError, among others "invalid_url", "invalid_option",
+ * "load_failed", "aborted", "dial_failed", "not_a_gateway",
+ * "authentication_failed"; or with what the caller's setup throws.
  */
 export async function connect(url: string | URL, options: ConnectOptions = {}): Promise<GatewayHandle> {
   check(options, CONNECT, "connect");
@@ -207,6 +261,7 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
  * Opens a connection only, and resolves when the server has said Hello: then
  * call identify, resume, sendIdentify or sendResume on the handle, within the
  * minute or so that servers give. What is observed before that misses nothing.
+ * Rejects as connect does, but for what follows Identify.
  */
 export async function spawn(url: string | URL, options: SpawnOptions = {}): Promise<GatewayHandle> {
   check(options, SPAWN, "spawn");
@@ -215,41 +270,53 @@ export async function spawn(url: string | URL, options: SpawnOptions = {}): Prom
 
 async function open(url: string | URL, options: SpawnOptions, identify: Identify | null, want: "ready" | "connected"): Promise<GatewayHandle> {
   const config = configure(url, options, identify);
-  options.signal?.throwIfAborted();
-  await init(given);
-  options.signal?.throwIfAborted();
+  const { signal } = options;
+  const aborted = () => fail("aborted", "connecting was aborted", signal?.reason);
+  if (signal?.aborted) throw aborted();
+  await new Promise<void>((resolve, reject) => {
+    const abort = () => reject(aborted());
+    signal?.addEventListener("abort", abort);
+    init(given)
+      .then(resolve, reject)
+      .finally(() => signal?.removeEventListener("abort", abort));
+  });
   const connection = new Connection(++lastId, config, options.log);
   const handle = new GatewayHandle(connection, true);
   for (const [name, observer] of Object.entries(options.observe ?? {})) handle.observe(name, observer as Observer<unknown>);
   options.setup?.(handle);
+  if (signal?.aborted) throw aborted();
   connections.set(connection.id, connection);
+  connection.onDone(() => connections.delete(connection.id));
   return new Promise((resolve, reject) => {
     const stop = connection.lifecycle.add("state", ({ state, error }: { state: string; error: GatewayError | null }) => {
       if (state !== want && state !== "closed") return;
       stop();
-      options.signal?.removeEventListener("abort", abort);
+      signal?.removeEventListener("abort", abort);
       if (state === want) resolve(handle);
       else reject(error ?? fail("closed", "the handle was closed before it was ready"));
     });
     const abort = () => {
       stop();
       connection.close(false);
-      reject(fail("aborted", "connecting was aborted", options.signal?.reason));
+      reject(aborted());
     };
-    options.signal?.addEventListener("abort", abort);
+    signal?.addEventListener("abort", abort);
     connection.open(host!);
   });
 }
 
-/** Checks the options and brings them into the form that the core takes. */
+/** Checks the options, without a word on the URL, which may hold a password, and brings them into the form that the core takes. */
 function configure(url: string | URL, o: SpawnOptions, identify: Identify | null): CoreConfig {
   let parsed: URL;
   try {
     parsed = new URL(url);
   } catch {
-    throw fail("invalid_url", `${describe(url)} is not a URL; a gateway's begins with wss:// or ws://`);
+    throw fail("invalid_url", "this is not the URL of a gateway, which begins with wss:// or ws://");
   }
-  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") throw fail("invalid_url", `the URL of a gateway begins with wss:// or ws://, not ${parsed.protocol}//`);
+  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:") {
+    throw fail("invalid_url", `the URL of a gateway begins with wss:// or ws://${/^https?:$/.test(parsed.protocol) ? `, not ${parsed.protocol}//` : ""}`);
+  }
+  if (parsed.username || parsed.password) throw fail("invalid_url", "the URL of a gateway has no user name or password in it");
   if (parsed.protocol === "ws:" && location.protocol === "https:" && !isLoopback(parsed.hostname)) {
     throw fail("invalid_url", `a page loaded over https cannot connect to ${parsed.host} over ws://; use wss://`);
   }
@@ -273,8 +340,8 @@ function configure(url: string | URL, o: SpawnOptions, identify: Identify | null
     if (!Number.isInteger(value) || value < least || value > most) throw fail("invalid_option", `${name} is a whole number from ${least} to ${most}, not ${describe(value)}`);
     return value;
   };
-  const attempts = o.attempts ?? 0;
-  if (attempts !== Infinity && (!Number.isInteger(attempts) || attempts < 0)) throw fail("invalid_option", `attempts is a whole number, or Infinity, not ${describe(attempts)}`);
+  const { attempts } = o;
+  if (attempts !== undefined && attempts !== Infinity && (!Number.isSafeInteger(attempts) || attempts < 1)) throw fail("invalid_option", `attempts is a whole number from 1, or Infinity, not ${describe(attempts)}`);
   let text = "";
   try {
     if (identify) text = JSON.stringify(identify);
@@ -289,7 +356,7 @@ function configure(url: string | URL, o: SpawnOptions, identify: Identify | null
     maxMessageSize: number("maxMessageSize", 512, 1 << 24),
     maxReceiveSize: number("maxReceiveSize", 4096, 1 << 29),
     queueSize: number("queueSize", 1, 1 << 16),
-    attempts: attempts === Infinity ? -1 : attempts,
+    attempts: attempts === Infinity ? -1 : (attempts ?? 0),
     session: session && { id: session.id, seq: session.seq, resumeUrl: session.resumeUrl ?? "", standing: session.standing ?? "" },
   };
 }
@@ -305,7 +372,10 @@ let listening = false;
 function listen(): void {
   if (listening) return;
   listening = true;
-  const wake = () => host?.post({ type: "wake" });
+  const wake = () => {
+    hurry?.();
+    host?.post({ type: "wake" });
+  };
   addEventListener("online", wake);
   addEventListener("pageshow", (event) => event.persisted && wake());
   if (typeof document !== "undefined") {

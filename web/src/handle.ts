@@ -26,8 +26,10 @@ type SendMethod<N extends SendName> = N extends `send${string}` ? N : `send${Cap
 /**
  * The send functions, one for each message there is. Each resolves when the
  * message is on its way, which the rate limit may delay, and rejects with
- * "not_ready", "invalid_payload", "message_too_large", "queue_full", "closed",
- * "disconnected" or "aborted". What failed was not sent.
+ * "not_ready", "already_identified", "invalid_option", "invalid_payload",
+ * "message_too_large", "queue_full", "closed", "disconnected" or "aborted". What
+ * failed was not sent, but for one case: "disconnected" because the core, or the
+ * Worker it is in, has come to an end cannot tell.
  */
 export type SendMethods = {
   [N in SendName as SendMethod<N>]: (payload: SendPayloads[N], options?: SendOptions) => Promise<void>;
@@ -83,7 +85,7 @@ export class GatewayHandle {
     return (this.#watch ??= watchOf(this));
   }
 
-  /** Counts of what the connection has done. */
+  /** Counts of what the connection has done. Rejects with "closed", or with "not_ready" or "disconnected" while the core is restarted. */
   stats(): Promise<Stats> {
     return this.#c.stats();
   }
@@ -103,7 +105,9 @@ export class GatewayHandle {
       this.#c.close(options.resumable ?? false);
       await this.#c.done;
     }
-    for (const stop of [...this.#mine]) stop();
+    const mine = [...this.#mine];
+    this.#mine.clear();
+    for (const stop of mine) stop();
   }
 
   /**
@@ -150,7 +154,7 @@ export class GatewayHandle {
    * Rejects with "timeout", "aborted" or "closed"; a reconnect does not disturb
    * it.
    */
-  waitFor<N extends string>(name: N, predicate?: ((data: Payload<N>, event: EventInfo) => boolean) | null, options: WaitOptions = {}): Promise<Payload<N>> {
+  async waitFor<N extends string>(name: N, predicate?: ((data: Payload<N>, event: EventInfo) => boolean) | null, options: WaitOptions = {}): Promise<Payload<N>> {
     check(options, ["signal", "timeout"], "waitFor");
     return wait(this.#c, options, `no ${name} came`, (resolve, reject, restart) => {
       restart();
@@ -162,26 +166,28 @@ export class GatewayHandle {
             reject(fail("observer_threw", `the predicate of waitFor threw: ${describe(thrown)}`, thrown));
           }
         }),
+        this.onClose(() => reject(fail("closed", "the handle was closed"))),
       ];
     });
   }
 
   /**
-   * Iterates over the events of a name, or of several. It ends with the loop, the
-   * signal or the handle. Up to 1024 events wait for the loop's body; when more
-   * do, the oldest are dropped and an "overflow" error is reported.
+   * Iterates over the events of a name, or of several, from when the loop begins. It
+   * ends with the loop, the signal or the handle, the latter two when the events that
+   * wait by then have come. Up to 1024 events wait for the loop's body; when more do,
+   * the oldest are dropped and an "overflow" error is reported.
    */
   async *events<N extends EventName>(name: N | readonly N[], options: ObserveOptions = {}): AsyncGenerator<DispatchEvents[N], void, undefined> {
     check(options, ["signal"], "events");
     const waiting: DispatchEvents[N][] = [];
     let wake: (() => void) | undefined;
-    let over = this.#c.state === "closed" || (options.signal?.aborted ?? false);
+    let over = this.#c.state === "closed";
     const end = () => {
       over = true;
       wake?.();
     };
     let dropped = 0;
-    const stop = this.observe(name as N, (data) => {
+    const observed = this.observe(name as N, (data) => {
       if (waiting.push(data) > BUFFER) {
         waiting.shift();
         this.#c.dropped++;
@@ -189,8 +195,7 @@ export class GatewayHandle {
       } else dropped = 0;
       wake?.();
     });
-    options.signal?.addEventListener("abort", end);
-    void this.#c.done.then(end);
+    const stop = this.#keep([observed, this.#c.onDone(end), end], options.signal);
     try {
       while (true) {
         if (waiting.length > 0) yield waiting.shift()!;
@@ -199,7 +204,6 @@ export class GatewayHandle {
       }
     } finally {
       stop();
-      options.signal?.removeEventListener("abort", end);
     }
   }
 
@@ -228,6 +232,19 @@ export class GatewayHandle {
     check(options, ["signal"], "send");
     if (!Number.isInteger(op) || op < 0) throw fail("invalid_payload", `an opcode is a whole number, not ${describe(op)}`);
     return post(this.#c, op, payload, options.signal);
+  }
+
+  /** @internal Calls fn when what was subscribed through this handle ends with it. */
+  onClose(fn: () => void): Unsubscribe {
+    const call = () => {
+      try {
+        fn();
+      } catch (thrown) {
+        this.#c.raise(fail("observer_threw", `an observer of what is watched threw: ${describe(thrown)}`, thrown));
+      }
+    };
+    this.#mine.add(call);
+    return () => void this.#mine.delete(call);
   }
 
   /** Ties subscriptions to this handle and to a signal. */

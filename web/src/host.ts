@@ -32,14 +32,14 @@ export async function workerHost(url: string, wasm: WasmSource, sink: Sink, died
     throw new NoWorker(`could not start the Worker from ${url}: ${describe(thrown)}`);
   }
   const over = new AbortController();
-  await new Promise<void>((resolve, reject) => {
+  const module = await new Promise<WebAssembly.Module>((resolve, reject) => {
     let loaded = false;
     worker.onerror = (event) => {
       over.abort();
       worker.terminate();
       reject(new NoWorker(`could not start the Worker from ${url}: ${event.message || "it could not be loaded, or the page's Content-Security-Policy forbids it"}`));
     };
-    worker.onmessage = ({ data }: MessageEvent<Batch | { type: "locked" } | { type: "loaded" } | { type: "failed"; error: ErrorInfo }>) => {
+    worker.onmessage = ({ data }: MessageEvent<Batch | { type: "locked" } | { type: "loaded"; module: WebAssembly.Module } | { type: "failed"; error: ErrorInfo }>) => {
       if (Array.isArray(data)) {
         for (let i = 0; i < data.length; i += 2) sink.report(data[i] as number, data[i + 1] as Report);
       } else if (data.type === "locked") {
@@ -55,7 +55,7 @@ export async function workerHost(url: string, wasm: WasmSource, sink: Sink, died
       } else if (data.type === "loaded") {
         loaded = true;
         worker.onerror = null;
-        resolve();
+        resolve(data.module);
       } else {
         over.abort();
         worker.terminate();
@@ -66,6 +66,7 @@ export async function workerHost(url: string, wasm: WasmSource, sink: Sink, died
   });
   return {
     kind: "worker",
+    module,
     post: (command: Command) => worker.postMessage(command),
     terminate() {
       over.abort();

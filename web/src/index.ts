@@ -10,15 +10,17 @@
  * });
  * ```
  *
- * Everything exported here is also on the global object, as
- * `globalThis.spacebarGateway`, together with the functions that send and those
+ * Everything exported here, but for what only tests need, is also on the global
+ * object, as `globalThis.spacebarGateway`, together with the functions that send and those
  * that wait for an answer, which there take the handle first:
  * `spacebarGateway.sendUpdatePresence(handle, …)`.
  */
 import { bind } from "./global.js";
 
-export { connect, crashForTest, hostKind, init, inspectForTest, spawn, version } from "./gateway.js";
-export type { ConnectOptions, InitOptions, SpawnOptions } from "./gateway.js";
+export { connect, hostKind, init, spawn, version } from "./gateway.js";
+/** @internal For the package's own tests. */
+export { crashForTest, inspectForTest } from "./gateway.js";
+export type { ConnectOptions, InitOptions, ObserversByName, SpawnOptions } from "./gateway.js";
 export { GatewayHandle } from "./handle.js";
 export type { CloseOptions, Payload, SendMethods } from "./handle.js";
 export type { GuildMembers, RequestMethods, SendOptions, SpeedTest, StreamConnection, VoiceConnection, WaitOptions } from "./requests.js";

@@ -169,6 +169,8 @@ export interface Sink {
 export interface Host {
   /** "worker" or "main". */
   readonly kind: "worker" | "main";
+  /** The binary, with which it can be started again. */
+  readonly module: WebAssembly.Module | undefined;
   post(command: Command): void;
   /** How far a handle's events have been handed over, where that can be asked for at once. */
   seq?(id: number): number | undefined;

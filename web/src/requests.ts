@@ -24,7 +24,9 @@ export interface WaitOptions extends SendOptions {
 
 /** The members of guilds that were asked for, from all chunks. */
 export interface GuildMembers {
+  /** The members, in the order in which the chunks came. */
   members: DispatchEvents["GUILD_MEMBERS_CHUNK"]["members"];
+  /** Their presences, where these were asked for and there are any. */
   presences: NonNullable<DispatchEvents["GUILD_MEMBERS_CHUNK"]["presences"]>;
   /** The ids asked for that are no members. */
   notFound: string[];
@@ -34,12 +36,13 @@ export interface GuildMembers {
 export interface VoiceConnection {
   /** This session's voice state as the server has it. */
   state: DispatchEvents["VOICE_STATE_UPDATE"];
-  /** Where to connect to; null when a channel was left, or nothing but a flag changed. */
+  /** Where to connect to; null when a channel was left, or nothing but a flag changed. In a session taken over from elsewhere it may have been joined there: then null if none came within five seconds. */
   server: DispatchEvents["VOICE_SERVER_UPDATE"] | null;
 }
 
 /** What a stream is sent or watched with. */
 export interface StreamConnection {
+  /** The stream as the server has it. */
   stream: DispatchEvents["STREAM_CREATE"];
   /** Where to connect to. */
   server: DispatchEvents["STREAM_SERVER_UPDATE"];
@@ -47,6 +50,7 @@ export interface StreamConnection {
 
 /** What a speed test is made with. */
 export interface SpeedTest {
+  /** The test as the server has it. */
   test: DispatchEvents["SPEED_TEST_CREATE"];
   /** Where to connect to. */
   server: DispatchEvents["SPEED_TEST_SERVER_UPDATE"];
@@ -126,7 +130,8 @@ export interface RequestMethods {
 }
 
 const WAIT = 30_000;
-const LONGEST = 2 ** 31 - 1; // that a timer can be set to, in ms
+/** The longest time that a timer can be set to, in ms: with more it fires at once. */
+export const LONGEST = 2 ** 31 - 1;
 
 /** A promise that is settled by what `begin` subscribes to, or by time, signal or close. Time runs from the first `restart`. */
 export function wait<T>(
@@ -157,10 +162,9 @@ export function wait<T>(
       clearTimeout(timer);
       if (!settled && timeout <= LONGEST) timer = setTimeout(() => rejected(fail("timeout", `${late} within ${timeout} ms`)), timeout);
     };
-    stops = begin((value) => settle(() => resolve(value)), rejected, restart);
+    stops = [c.onDone((error) => rejected(error ?? fail("closed", "the handle was closed"))), ...begin((value) => settle(() => resolve(value)), rejected, restart)];
     if (settled) for (const stop of stops) stop();
     else signal?.addEventListener("abort", aborted);
-    void c.done.then((error) => rejected(error ?? fail("closed", "the handle was closed")));
   });
 }
 
@@ -173,6 +177,7 @@ export async function post(c: Connection, op: number, payload: unknown, signal: 
     throw fail("invalid_payload", `the payload of opcode ${op} cannot be made JSON: ${describe(thrown)}`, thrown);
   }
   if (text === undefined) throw fail("invalid_payload", `the payload of opcode ${op} cannot be made JSON`);
+  if (op === sends.updateVoiceState) channelsOf(c);
   return c.send(op, text, signal);
 }
 
@@ -337,26 +342,36 @@ async function* guildMemberChunks(c: Connection, _: SendName, payload: Data, opt
   }
 }
 
-// The voice channels of a connection's session, by guild, from the first
-// updateVoiceState on: only who comes into a channel is told of a server.
-const voice = /* @__PURE__ */ new WeakMap<Connection, { session: string; in: Map<string | null, string | null> }>();
+const GRACE = 5000; // ms for a voice server that may not come
+
+// The voice channels of a connection's session, by guild, from the first message
+// about one on: only who comes into a channel is told of a server.
+const voice = /* @__PURE__ */ new WeakMap<Connection, { session: string | undefined; in: Map<string | null, string | null> }>();
+
+function channelsOf(c: Connection): Map<string | null, string | null> {
+  let known = voice.get(c);
+  if (!known) {
+    voice.set(c, (known = { session: undefined, in: new Map() }));
+    c.events.add("VOICE_STATE_UPDATE", (s: Data) => {
+      if (s && s.session_id === c.session?.id) channelsOf(c).set(s.guild_id ?? null, s.channel_id ?? null);
+    });
+  }
+  // A session in another's place joins what that had joined, under its own name.
+  const session = c.session?.id;
+  if (known.session !== session) Object.assign(known, { session, in: new Map() });
+  return known.in;
+}
 
 async function updateVoiceState(c: Connection, name: SendName, payload: Data, options?: WaitOptions): Promise<VoiceConnection> {
   validate(name, payload);
   const session = c.session?.id;
   if (session === undefined) throw fail("not_ready", "cannot join a voice channel: there is no session");
-  let known = voice.get(c);
-  if (!known) {
-    const mine = (known = { session, in: new Map() });
-    voice.set(c, mine);
-    c.events.add("VOICE_STATE_UPDATE", (s: Data) => {
-      if (s?.session_id === mine.session) mine.in.set(s.guild_id ?? null, s.channel_id ?? null);
-    });
-  }
-  if (known.session !== session) Object.assign(known, { session, in: new Map() });
+  const channels = channelsOf(c);
   const guild = payload.guild_id ?? null;
   const channel = payload.channel_id ?? null;
-  const joins = channel !== null && known.in.get(guild) !== channel;
+  const joins = channel !== null && channels.get(guild) !== channel;
+  // Whoever had the session before may have joined.
+  const unsure = joins && !channels.has(guild) && c.config.session?.id === session;
   let state: Data;
   let server: Data = null;
   return ask(c, name, payload, options, ["VOICE_STATE_UPDATE", "VOICE_SERVER_UPDATE"], (data, found, part, event) => {
@@ -365,6 +380,7 @@ async function updateVoiceState(c: Connection, name: SendName, payload: Data, op
     } else if (!state && data.session_id === session && (data.channel_id ?? null) === channel) {
       state = data;
       part();
+      if (unsure) setTimeout(() => found({ state, server }), Math.min(GRACE, (options?.timeout ?? WAIT) / 2));
     }
     if (state && (server || !joins)) found({ state, server });
   });

@@ -10,7 +10,7 @@ import type { CloseOptions, GatewayHandle } from "./handle.js";
 import type { EventInfo, ObserveOptions, Unsubscribe } from "./observers.js";
 import { identifyCommon, type DispatchEvents, type EventName, type UserSettings } from "./protocol.gen.js";
 import type { Session } from "./protocol.js";
-import { check } from "./requests.js";
+import { check, LONGEST } from "./requests.js";
 
 // ---------------------------------------------------------------- instances
 
@@ -187,14 +187,13 @@ const isVersion = (v: unknown): boolean => (typeof v === "string" || typeof v ==
 /** Options of connect with what is left open chosen to suit the instance: maxMessageSize, encoding and compress. */
 export function gatewayOptions<O extends Pick<ConnectOptions, "maxMessageSize" | "encoding" | "compress">>(instance: Instance, options: O): O {
   const { encodings, compressions } = instance;
-  const has = (c: string) => compressions!.includes(c);
   let { maxMessageSize, encoding, compress } = options;
   if (instance.spacebar) maxMessageSize ??= 4096;
   if (encodings?.includes("etf") && !encodings.includes("json") && (encoding ?? "auto") === "auto") encoding = "etf";
-  // "auto" tries zstd-stream first and can do with less.
   if (compressions && (compress ?? "auto") === "auto") {
-    if (has("zstd-stream")) compress = has("zlib-stream") ? "auto" : "zstd-stream";
-    else compress = has("zlib-stream") ? "zlib-stream" : "none";
+    // "auto" tries zstd-stream first and can do with less: where there is a choice, the server has the last word.
+    const known = (["zstd-stream", "zlib-stream", "none"] as const).filter((c) => compressions.includes(c));
+    compress = known.length > 1 ? "auto" : (known[0] ?? "none");
   }
   return { ...options, maxMessageSize, encoding, compress };
 }
@@ -342,11 +341,13 @@ export class MfaRequired extends GatewayError {
 
 /**
  * The login, or the registration, went well, but the connection to the gateway
- * could not be made; the code is that of why. Try again with withToken: to log in
+ * could not be made; the code is that of why: "aborted" if the signal did it,
+ * "observer_threw" if setup threw. Try again with withToken: to log in
  * again would make another session, and to register again would fail.
  */
 export class NotConnected extends GatewayError {
   override readonly name = "NotConnected";
+  /** Where the token is good. */
   readonly instance: Instance;
 
   /** @internal */
@@ -406,7 +407,7 @@ async function ask(r: Ask, { signal, timeout = 15_000 }: RequestOptions): Promis
   }
   const over = new AbortController();
   const abort = () => over.abort();
-  const timer = timeout < Infinity ? setTimeout(abort, timeout) : undefined;
+  const timer = timeout <= LONGEST ? setTimeout(abort, timeout) : undefined;
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   try {
@@ -596,7 +597,7 @@ export interface Registration {
 /**
  * Logs in to an instance and connects. Rejects with CaptchaRequired or
  * MfaRequired, which know how to go on; with FieldErrors or another HttpError;
- * with NotConnected if the gateway does not answer; with what discover rejects
+ * with NotConnected, which has the token, if it is not connected then; with what discover rejects
  * with, or "dial_failed", "timeout", "aborted".
  */
 export async function login(instance: string | URL | Instance, credentials: Credentials, options: UserOptions = {}): Promise<LoggedInUser> {
@@ -680,7 +681,7 @@ async function submit(instance: Instance, form: Form, captcha: Captcha, options:
     try {
       return await open(instance, token, text(a["user_id"]) || null, settings, options);
     } catch (thrown) {
-      throw thrown instanceof GatewayError ? new NotConnected(token, instance, thrown) : thrown;
+      throw new NotConnected(token, instance, typed(thrown));
     }
   }
   const ticket = text(a["ticket"]);
@@ -691,6 +692,9 @@ async function submit(instance: Instance, form: Form, captcha: Captcha, options:
     submit(instance, { path: "/auth/mfa/totp", secrets: [ticket, code], fill: () => ({ code, ticket }) }, { key: "", rqToken: "", sessionId: "" }, given(signal)),
   );
 }
+
+/** What connect has thrown, or else the caller's own setup. */
+const typed = (thrown: unknown) => (thrown instanceof GatewayError ? thrown : fail("observer_threw", `setup threw: ${describe(thrown)}`, thrown));
 
 /** Connects, and reads in READY who it is. */
 async function open(instance: Instance, token: string, id: string | null, settings: UserSettings | null, options: UserOptions): Promise<LoggedInUser> {
@@ -733,6 +737,7 @@ export interface SessionStartLimit {
 
 /** How a bot should connect. */
 export interface GatewayBot {
+  /** The URL of the gateway, for connectShards. */
   readonly url: string;
   /** How many shards the server advises. */
   readonly shards: number;
@@ -783,6 +788,7 @@ export interface ShardOptions extends Omit<ConnectOptions, "session" | "setup"> 
 /** What went wrong with one shard. The code is that of why. */
 export class ShardError extends GatewayError {
   override readonly name = "ShardError";
+  /** The number of the shard. */
   readonly shard: number;
 
   /** @internal */
@@ -795,7 +801,9 @@ export class ShardError extends GatewayError {
 /** "rate_limited": the server allows fewer sessions in this period than are needed. */
 export class SessionLimitError extends GatewayError {
   override readonly name = "SessionLimitError";
+  /** How many sessions would have to be begun. */
   readonly needed: number;
+  /** How many the server allows yet in this period. */
   readonly remaining: number;
   /** Milliseconds until the next period. */
   readonly resetAfter: number;
@@ -852,7 +860,7 @@ export async function connectShards(url: string | URL, options: ShardOptions): P
     const identified = () => void (free = new Promise((resolve) => setTimeout(resolve, INTERVAL)));
     for (const id of bucket) {
       try {
-        over.signal.throwIfAborted();
+        if (over.signal.aborted) throw fail("aborted", "connecting was aborted", signal?.reason);
         const session = sessions[id];
         // A shard that is connected may identify again meanwhile.
         if (!session) for (let seen; seen !== free; ) await Promise.race([(seen = free), gone]);
@@ -870,7 +878,7 @@ export async function connectShards(url: string | URL, options: ShardOptions): P
           }),
         );
       } catch (thrown) {
-        failed ??= new ShardError(id, thrown instanceof GatewayError ? thrown : fail("aborted", describe(thrown), thrown));
+        failed ??= new ShardError(id, typed(thrown));
         over.abort();
         return;
       }

@@ -540,8 +540,8 @@ class Store {
     else roots.delete(root.id);
     if (roots.size > 0) return;
     for (const name of root.kind.events!) {
-      const use = this.#uses.get(name)!;
-      if (--use.kinds === 0) {
+      const use = this.#uses.get(name);
+      if (use && --use.kinds === 0) {
         use.stop();
         this.#uses.delete(name);
       }
@@ -561,7 +561,13 @@ class Store {
         this.#allStale();
         this.#publish();
       };
-      this.#lifecycle = [handle.observeGaps(stale), handle.observeState(({ state }) => state === "closed" && stale())];
+      const closed = () => {
+        // What was observed has ended. Who watches through the handle from now on begins anew.
+        if (stores.get(handle) === this) stores.delete(handle);
+        this.#uses.clear();
+        stale();
+      };
+      this.#lifecycle = [handle.observeGaps(stale), handle.observeState(({ state }) => state === "closed" && stale()), handle.onClose(closed)];
     }
     for (const name of root.kind.events!) {
       const use = this.#uses.get(name);

@@ -175,6 +175,19 @@ export const state: State = "connecting";
 
 // ------------------------------------------------------------------- options
 connect("wss://g.example", { token: "t", compress: "zstd-stream", attempts: Infinity, observe: { READY: (ready: Ready) => ready.v } });
+connect("wss://g.example", {
+  token: "t",
+  observe: {
+    READY: (ready) => holds<Same<typeof ready, Ready>>(),
+    MESSAGE_CREATE: { update: (message) => holds<Same<typeof message, MessageCreate>>() },
+    SOME_NEW_EVENT: (data: { id: string }, event) => holds<Same<typeof event.seq, number | null>>(),
+    "*": (_data, event) => holds<Same<typeof event.type, string>>(),
+  },
+});
+// @ts-expect-error an observer of messages is no observer of READY
+connect("wss://g.example", { token: "t", observe: { READY: (message: Message) => message.content } });
+// @ts-expect-error an observer is a function or has an update
+connect("wss://g.example", { token: "t", observe: { SOME_NEW_EVENT: { call: () => {} } } });
 connect(new URL("wss://g.example"), { session: { id: "s", seq: 1 }, setup: (h) => h.observe("READY", (ready) => ready.v) });
 spawn("wss://g.example").then((h) => holds<Same<typeof h, GatewayHandle>>());
 // @ts-expect-error there is no such compression

@@ -38,7 +38,8 @@ export interface Versioned<T> {
 
 /** Reports whether a set of flags has a flag, also one beyond the 32 bits that & looks at. */
 export function hasFlag(flags: number | string, flag: number): boolean {
-  return Math.floor(Number(flags) / flag) %% 2 === 1;
+  const whole = String(flags);
+  return /^-?\d+$/.test(whole) && (BigInt(whole) & BigInt(flag)) !== 0n;
 }
 `)
 	s.tsEnums(w)
