@@ -111,7 +111,7 @@ func TestHotPath(t *testing.T) {
 	if out := outputs(h, received(h, 1, put(message("WANTED", 7)), 0)); len(out) != 1 || out[0] != "4 "+message("WANTED", 7) {
 		t.Fatalf("received: %q", out)
 	}
-	if record.frame != 1 {
+	if record.from != fromFrame {
 		t.Fatal("the message is the frame, and JavaScript should be told so")
 	}
 	if text := data(); record.more != 0 || text[record.head:len(text)-int(record.tail)] != payload || record.kind != r>>5 {

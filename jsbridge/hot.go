@@ -23,7 +23,7 @@ var record struct {
 	code   int32   // a close code
 	id     int32   // a send
 	binary int32   // whether data is to be sent as binary
-	frame  int32   // whether the message is the very frame that was received
+	from   int32   // where the text of an event is from
 	more   int32   // whether there may be another output, or the deadline is earlier: ask next
 	data   int32   // where data begins
 	size   int32   // and its length in bytes
@@ -269,7 +269,7 @@ func (c *core) put(o *session.Output) int32 {
 	data := o.Data
 	switch o.Kind {
 	case session.OutputDispatch:
-		data, r.frame = c.message(o)
+		data, r.from = c.message(o)
 		if c.s.Idle() && !c.hurried() {
 			r.more = 0
 		}
@@ -309,15 +309,25 @@ func (c *core) hurried() bool {
 	return at < c.deadline
 }
 
+// Where the text of an event is from. core.ts knows them.
+const (
+	fromServer = iota
+	fromFrame  // it is the very frame that was received
+	fromETF    // so that integers which a number cannot hold are strings in it
+)
+
 // message returns the JSON text of an event's whole message and notes where in it
-// the payload lies. frame tells that it is the received frame as it came.
-func (c *core) message(o *session.Output) (text []byte, frame int32) {
+// the payload lies.
+func (c *core) message(o *session.Output) (text []byte, from int32) {
 	if m := o.Message; m != nil {
 		record.kind = 0
 		if len(o.Data) > 0 {
 			c.lies(o.Event, m, int(address(unsafe.SliceData(o.Data))-address(unsafe.SliceData(m))), len(o.Data))
 		}
-		return m, flag(unsafe.SliceData(m) == unsafe.SliceData(input))
+		if unsafe.SliceData(m) == unsafe.SliceData(input) {
+			return m, fromFrame
+		}
+		return m, fromServer
 	}
 	c.text = append(c.text[:0], `{"op":0,"t":`...)
 	c.text = wire.AppendString(c.text, o.Event.Name)
@@ -330,7 +340,7 @@ func (c *core) message(o *session.Output) (text []byte, frame int32) {
 	c.text = append(c.text, o.Data...)
 	c.text = append(c.text, '}')
 	c.lies(o.Event, c.text, head, len(o.Data))
-	return c.text, 0
+	return c.text, fromETF
 }
 
 // lies notes that the payload of a message has size bytes from head on. JavaScript

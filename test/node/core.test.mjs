@@ -749,6 +749,17 @@ test("a large text is read in as much memory as it needs, which Go gets back", (
     assert.equal(h.got.at(-1).d, "x");
   }, { maxReceiveSize: 64 * MB }));
 
+test("numbers of ETF keep their digits, and floats stay numbers, however large", () =>
+  withHandle(["NUMBERS"], async (core, h) => {
+    const text = (t) => [109, 0, 0, 0, t.length, ...Buffer.from(t)];
+    const map = (o) => [116, 0, 0, 0, Object.keys(o).length, ...Object.entries(o).flatMap(([k, v]) => [...text(k), ...v])];
+    const big = (n, sign = 0) => [110, 8, sign, ...new Uint8Array(new BigUint64Array([n]).buffer)];
+    const float = (x) => [70, ...new Uint8Array(new Float64Array([x]).buffer).reverse()];
+    const d = map({ id: big(1456429976931798888n), below: big(2n ** 53n + 1n, 1), safe: big(2n ** 53n), floats: [108, 0, 0, 0, 3, ...float(1e20), ...float(2 ** 53 + 2), ...float(-1.5), 106], text: text("1456429976931798888") });
+    h.down(new Uint8Array([131, ...map({ op: [97, 0], t: text("NUMBERS"), s: [97, 3], d })]).buffer);
+    assert.deepEqual(h.got, [{ t: "NUMBERS", d: { id: "1456429976931798888", below: "-9007199254740993", safe: 2 ** 53, floats: [1e20, 2 ** 53 + 2, -1.5], text: "1456429976931798888" } }]);
+  }));
+
 test("a crash that an observer calls is one crash", () =>
   withHandle(["CALLS"], async (core, h) => {
     h.on = (r) => {

@@ -32,7 +32,7 @@ const CONN = 0,
   CODE = 1,
   ID = 2,
   BINARY = 3,
-  FRAME = 4,
+  FROM = 4,
   MORE = 5,
   DATA = 6,
   SIZE = 7,
@@ -40,6 +40,10 @@ const CONN = 0,
   KIND = 10,
   HEAD = 11,
   BEHIND = 12;
+
+// Where the text of an event is from.
+const FROM_FRAME = 1,
+  FROM_ETF = 2;
 
 // The fields of jsbridge's core, as 32-bit words behind its 64-bit number.
 const GATE = 2,
@@ -241,9 +245,15 @@ export class Core implements Host {
   /** Writes a text, or what of it has `most` bytes, at `at` of the input and returns where it ends. */
   #putText(text: string, at = 0, most = Infinity): number {
     if (this.#input.length === 0) this.#view();
-    const { read, written } = encoder.encodeInto(text, at ? this.#input.subarray(at) : this.#input);
+    let { read, written } = encoder.encodeInto(text, at ? this.#input.subarray(at) : this.#input);
     if (read === text.length) return at + written;
-    // How much it takes is found out outside of Go's memory, which never shrinks.
+    if (read > 0) {
+      // It takes about as many bytes for a letter as its beginning did.
+      this.#reserve(at + Math.min(Math.ceil((text.length * written) / read) + (text.length >> 4), most));
+      ({ read, written } = encoder.encodeInto(text, at ? this.#input.subarray(at) : this.#input));
+      if (read === text.length) return at + written;
+    }
+    // Or more. How many is found out outside of Go's memory, which never shrinks.
     const bytes = encoder.encode(text);
     const size = Math.min(bytes.length, most);
     this.#reserve(at + size);
@@ -652,9 +662,10 @@ export class Core implements Host {
     const w = this.#words;
     const at = w[DATA]! >>> 0,
       size = w[SIZE]!,
-      kind = w[KIND]!;
-    const text = w[FRAME] && typeof frame === "string" ? frame : this.#text(at, size);
-    if (hasBigIntBytes(this.#bytes, at, at + size)) this.#sink.report(slot.id, exact(text));
+      kind = w[KIND]!,
+      from = w[FROM];
+    const text = from === FROM_FRAME && typeof frame === "string" ? frame : this.#text(at, size);
+    if (from !== FROM_ETF && hasBigIntBytes(this.#bytes, at, at + size)) this.#sink.report(slot.id, exact(text));
     else if (kind === 0) this.#sink.report(slot.id, text);
     else this.#sink.event(slot.id, this.#name(slot, kind), text, w[HEAD]!, text.length - w[BEHIND]!);
   }
