@@ -578,6 +578,10 @@ func (u updater) Update(m *event.MessageDelete, e *gateway.Event) {
 	u.log.add(fmt.Sprintf("value %d %s", m.ID, e.Name))
 }
 
+type updateFunc func(m *event.MessageDelete, e *gateway.Event)
+
+func (f updateFunc) Update(m *event.MessageDelete, e *gateway.Event) { f(m, e) }
+
 // What an observer was given stays what it was, however many events come after it:
 // payloads in any case, and the text of an event if the observer is given one.
 func TestEventsAreKept(t *testing.T) {
@@ -620,6 +624,39 @@ func TestEventsAreKept(t *testing.T) {
 		if p, err := e.Payload(); string(e.Data) != text(i) || err != nil || p.(*event.MessageDelete).ID != event.Snowflake(i) {
 			t.Fatalf("event %d became %.60s, %v", i, e.Data, err)
 		}
+	}
+}
+
+// An event that observers keep may be decoded by their goroutines while others are
+// told of it; the race detector watches.
+func TestEventIsShared(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	h := connect(t, srv)
+	errs := collect[error]()
+	h.ObserveErrors(errs.add)
+	const count = 100
+	var work sync.WaitGroup
+	work.Add(2 * count)
+	decode := func(e *gateway.Event) {
+		go func() {
+			defer work.Done()
+			if p, err := e.Payload(); err != nil || p.(*event.MessageDelete).ChannelID != 7 || !json.Valid(e.Data) {
+				t.Errorf("%+v, %v, %s", p, err, e.Data)
+			}
+		}()
+	}
+	got := collect[*event.MessageDelete]()
+	h.ObserveEvents(decode, "MESSAGE_DELETE")
+	gateway.Subscribe(h, updateFunc(func(_ *event.MessageDelete, e *gateway.Event) { decode(e) }))
+	gateway.Observe(h, got.add)
+	for i := range count {
+		rest := []string{"", `,"op":0`}[i%2] // behind the payload
+		srv.Send(fakegateway.Target{}, fmt.Sprintf(`{"op":0,"t":"MESSAGE_DELETE","s":%d,"d":{"id":{"no":1},"channel_id":"7"}%s}`, 100+i, rest))
+	}
+	got.wait(t, "all events", atLeast[*event.MessageDelete](count))
+	work.Wait()
+	if e := errs.wait(t, "a warning of each", atLeast[error](count)); len(e) != count {
+		t.Errorf("%d warnings of %d events", len(e), count)
 	}
 }
 
