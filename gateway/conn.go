@@ -25,10 +25,10 @@ import (
 // dispatcher calls observers. So neither a slow observer nor a slow network
 // holds anything else up.
 type conn struct {
-	opts   Options
-	origin time.Time
+	opts Options
 
 	mu    sync.Mutex
+	clock clock
 	s     *session.Session
 	kinds *session.Kinds
 	sock  *socket // the present one, nil if none is open
@@ -55,22 +55,33 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 		return nil, err
 	}
 	cfg.Identify = identify
-	origin := time.Now()
-	cfg.Clock = func() time.Duration { return time.Since(origin) }
-	s, err := session.New(cfg)
-	if err != nil {
+	c := &conn{opts: opts, clock: newClock(), kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
+	cfg.Clock = c.now
+	if c.s, err = session.New(cfg); err != nil {
 		return nil, err
 	}
-	c := &conn{opts: opts, origin: origin, s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
 	c.timer = time.AfterFunc(time.Hour, c.tick)
 	c.timer.Stop()
 	c.init(c)
 	return c, nil
 }
 
-// now is the session's time. It includes what the machine slept only where the
-// system's monotonic clock does; a wake-up is noticed either way.
-func (c *conn) now() time.Duration { return time.Since(c.origin) }
+// now is the session's time, under mu. After a sleep the timer is set anew, which
+// the system holds to the time that it was awake: what is overdue then comes at
+// once, and so late that the session sees that the machine has slept.
+func (c *conn) now() time.Duration {
+	now, slept := c.clock.now()
+	if slept {
+		c.armed = 0
+	}
+	return now
+}
+
+// date is the wall clock's of a time of the session, under mu.
+func (c *conn) date(t time.Duration) time.Time {
+	c.now() // the machine may have slept
+	return c.clock.date(t)
+}
 
 func (c *conn) start() {
 	c.running.Do(func() { go c.dispatch() })

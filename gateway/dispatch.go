@@ -308,7 +308,7 @@ func (d *dispatcher) enqueueReport(o *session.Output) {
 			change.Err = o.Err
 		}
 		if o.State == StateBackoff {
-			change.RetryAt = c.origin.Add(o.RetryAt)
+			change.RetryAt = c.date(o.RetryAt)
 		}
 		d.push(item{name: onState, what: change})
 		if o.State == StateClosed {
@@ -324,8 +324,8 @@ func (d *dispatcher) enqueueReport(o *session.Output) {
 		d.push(item{name: onGap, what: Gap{
 			Reason:         o.Gap.Reason,
 			LastSeq:        o.Gap.LastSeq,
-			DisconnectedAt: c.origin.Add(o.Gap.DisconnectedAt),
-			ReconnectedAt:  c.origin.Add(o.Gap.ReconnectedAt),
+			DisconnectedAt: c.date(o.Gap.DisconnectedAt),
+			ReconnectedAt:  c.date(o.Gap.ReconnectedAt),
 			SessionLost:    o.Gap.SessionLost,
 		}})
 	case session.OutputSession:

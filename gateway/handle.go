@@ -115,7 +115,8 @@ func (h *Handle) Session() (s Session, ok bool) {
 // Wake tells the handle that the machine may have been asleep, or that the
 // network is back: a wait to reconnect is cut short, and a connection that looks
 // open is probed and, without an answer within five seconds, replaced. Long
-// sleeps are noticed without it.
+// sleeps are noticed without it, at the latest with the next heartbeat or attempt
+// to reconnect that was due.
 func (h *Handle) Wake() {
 	h.c.with(func(now time.Duration) { h.c.s.Wake(now) })
 }
