@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -176,7 +178,10 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	// is not encrypted, or round in circles.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	var before atomic.Pointer[func()]
-	ws, resp, err := websocket.Dial(context.WithValue(ctx, beforeReading{}, &before), url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
+	ctx = context.WithValue(ctx, beforeReading{}, &before)
+	var raw net.Conn
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { raw = i.Conn }})
+	ws, resp, err := websocket.Dial(traced, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
@@ -187,7 +192,7 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 		return
 	}
 	ws.SetReadLimit(int64(c.maxFrame()) + 1)
-	sock := &socket{ws: ws, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	sock := &socket{ws: ws, raw: innerConn(raw), wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	c.sockets.Add(1)
 	go func() {
 		defer c.sockets.Done()
@@ -201,16 +206,16 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 		}
 	})
 	if current {
-		// A connection of the pool that had been dialed for somebody else calls
-		// another's function; then the dispatcher is woken for every event.
-		var net network
+		// The sockets of a client of the user's do not call it; then the dispatcher is
+		// woken for every event.
+		var told network
 		flush := func() {
-			net.tells.Store(true)
-			net.waited.Store(true)
+			told.tells.Store(true)
+			told.waited.Store(true)
 			c.flush()
 		}
 		before.Store(&flush)
-		err = c.read(sock, id, &net)
+		err = c.read(sock, id, &told)
 		c.with(func(now time.Duration) {
 			if c.sock == sock {
 				c.sock = nil
@@ -231,7 +236,7 @@ type network struct{ tells, waited atomic.Bool }
 
 // read hands every message to the session until there are no more. It looks at the
 // clock once for what the network brings at once.
-func (c *conn) read(sock *socket, id session.Conn, net *network) error {
+func (c *conn) read(sock *socket, id session.Conn, told *network) error {
 	limit := c.maxFrame()
 	buf := make([]byte, 16<<10)
 	for {
@@ -257,9 +262,9 @@ func (c *conn) read(sock *socket, id session.Conn, net *network) error {
 		c.stats.Messages++
 		c.stats.BytesReceived += uint64(n)
 		at := session.Untold
-		tells := net.tells.Load()
-		if !tells || net.waited.Load() {
-			net.waited.Store(false)
+		tells := told.tells.Load()
+		if !tells || told.waited.Load() {
+			told.waited.Store(false)
 			at = c.now()
 		}
 		c.s.Received(at, id, buf[:n], kind == websocket.MessageBinary)
@@ -269,7 +274,7 @@ func (c *conn) read(sock *socket, id session.Conn, net *network) error {
 		late := c.stats.Messages%maxUnsaidMessages == 0
 		c.mu.Unlock()
 		if late {
-			net.waited.Store(true)
+			told.waited.Store(true)
 			c.flush()
 		}
 		if len(buf) > 1<<20 && n < len(buf)/8 {
@@ -313,6 +318,7 @@ func innermost(err error) string {
 // socket is a connection that is open, and what is to be written to it.
 type socket struct {
 	ws   *websocket.Conn
+	raw  net.Conn // below it; nil if the client of the user does not tell
 	wake chan struct{}
 	gone chan struct{} // closed when nothing can be written any more
 
@@ -332,9 +338,9 @@ func (s *socket) write(f frame) {
 	s.mu.Lock()
 	s.out = append(s.out, f)
 	if f.close != 0 {
-		// Nobody waits for the answer, and the writer may be stuck in a message that
-		// the peer does not read.
-		s.cut = time.AfterFunc(closeTimeout, func() { _ = s.ws.CloseNow() })
+		// The peer may not answer, and the writer may be stuck in a message that it
+		// does not read.
+		s.cutLater()
 	}
 	s.mu.Unlock()
 	select {
@@ -346,16 +352,42 @@ func (s *socket) write(f frame) {
 // end lets go of what is left of the connection.
 func (s *socket) end() {
 	close(s.gone)
-	_ = s.ws.CloseNow()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cut != nil {
-		s.cut.Stop()
-	}
+	s.cutLater() // TLS has a word to say, too
+	s.mu.Unlock()
+	_ = s.ws.CloseNow()
+	s.cut.Stop()
 }
 
 // closeTimeout bounds how long a socket may take to close: the peer may be gone.
 const closeTimeout = 2 * time.Second
+
+// cutLater sees to it, under mu, that the connection takes no longer to close. A
+// WebSocket that has begun to close, or TLS, would go on to wait for the peer: what
+// is below them is closed.
+func (s *socket) cutLater() {
+	if s.cut != nil {
+		return
+	}
+	s.cut = time.AfterFunc(closeTimeout, func() {
+		if s.raw != nil {
+			_ = s.raw.Close()
+			return
+		}
+		_ = s.ws.CloseNow()
+	})
+}
+
+// innerConn is the connection of the system's below those that encrypt.
+func innerConn(c net.Conn) net.Conn {
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = outer.NetConn()
+	}
+}
 
 // writer writes what there is to write, in order.
 func (s *socket) writer() {

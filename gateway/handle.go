@@ -45,10 +45,12 @@ func (h *Handle) Clone() *Handle { return &Handle{c: h.c} }
 // Close ends the session and the connection, with close code 1000, for all
 // clones. Closing a clone ends its subscriptions only. It returns when nothing is
 // left of the connection but what observers still have to be told; Done says
-// when that has happened. It may be called from an observer, and again.
+// when that has happened. That takes as long as the server takes to confirm, and
+// two seconds at most; then the connection is cut. It may be called from an
+// observer, and again.
 func (h *Handle) Close() error { return h.close(false) }
 
-// CloseResumable closes like Close, but leaves the session to be resumed, on
+// CloseResumable closes like Close, and as fast, but leaves the session to be resumed, on
 // this machine or another, and returns it; ok is false if there is none.
 func (h *Handle) CloseResumable() (s Session, ok bool) {
 	_ = h.close(true)
