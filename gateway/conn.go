@@ -37,7 +37,7 @@ type conn struct {
 	dial  context.CancelFunc
 	timer *time.Timer
 	armed time.Duration
-	sends map[session.SendID]chan error
+	sends map[session.SendID]chan *Error
 	stats Stats
 	// reading tells that flush is called when what has been read is dealt with.
 	reading bool
@@ -57,7 +57,7 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 		return nil, err
 	}
 	cfg.Identify = identify
-	c := &conn{opts: opts, clock: newClock(), kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
+	c := &conn{opts: opts, clock: newClock(), kinds: cfg.Kinds, sends: map[session.SendID]chan *Error{}, done: make(chan struct{})}
 	cfg.Clock = c.now
 	if c.s, err = session.New(cfg); err != nil {
 		return nil, err
@@ -126,11 +126,7 @@ func (c *conn) carryOut() {
 		case session.OutputSent:
 			if settled := c.sends[o.ID]; settled != nil {
 				delete(c.sends, o.ID)
-				if o.Err != nil {
-					settled <- o.Err
-				} else {
-					settled <- nil
-				}
+				settled <- o.Err
 			}
 		case session.OutputAck:
 		default:

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway"
@@ -750,7 +751,7 @@ func TestBadInput(t *testing.T) {
 		"HTML":        {strings.Replace(html.URL, "http", "ws", 1), ok, gateway.ErrDialFailed, "200"},
 		"wrong token": {srv.URL(), ok, gateway.ErrAuthentication, "4004"},
 		"on Spacebar": {spacebar.URL(), gateway.Options{Token: "secret-token"}, gateway.ErrAuthentication, "4000"},
-		"wrong shard": {spacebar.URL(), gateway.Options{Token: fakegateway.AliceToken, Identify: &event.Identify{Shard: event.Some([2]int{3, 2})}}, gateway.ErrConnectionClosed, "4010"},
+		"wrong shard": {spacebar.URL(), gateway.Options{Token: fakegateway.AliceToken, Identify: &event.Identify{Shard: event.Some([2]int{3, 2})}}, gateway.ErrInvalidPayload, "shard"},
 	} {
 		_, err := gateway.Connect(ctx, c.url, c.opts)
 		if !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.text) {
@@ -789,6 +790,95 @@ func TestBadInput(t *testing.T) {
 	var e *gateway.Error
 	if _, err := gateway.Connect(ctx, srv.URL(), ok); !errors.As(err, &e) || e.CloseCode != 4004 || !e.Fatal || !e.CloseCode.Policy().Fatal {
 		t.Errorf("the error of a wrong token: %+v", e)
+	}
+}
+
+// Connect that runs out of time says in one line what kept it.
+func TestConnectSaysWhatKeptIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, opts := virtualServer(t, fakegateway.Options{Faults: fakegateway.Faults{RefuseStatus: 503}})
+		opts.Attempts = -1
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := gateway.Connect(ctx, "ws://gateway.test/", opts)
+		var kind *gateway.Error
+		if !errors.Is(err, gateway.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, gateway.ErrDialFailed) || !errors.As(err, &kind) || kind.Code != "timeout" {
+			t.Errorf("it is %v", err)
+		}
+		if text := fmt.Sprint(err); strings.Contains(text, "\n") || !strings.Contains(text, "503") || strings.Count(text, "gateway: ") != 1 {
+			t.Errorf("it says %q", text)
+		}
+	})
+}
+
+// Who identifies by hand is told why the server does not want it.
+func TestIdentifyRefused(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	id := event.IdentifyCommon()
+	id.Token = "wrong"
+	for range 20 { // the answer and the end may come at the same moment
+		h, err := gateway.Spawn(context10(t), srv.URL(), gateway.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Identify(context10(t), id); !errors.Is(err, gateway.ErrAuthentication) || !strings.Contains(err.Error(), "4004") || strings.Contains(err.Error(), "\n") {
+			t.Fatalf("Identify with a wrong token: %v", err)
+		}
+		h.Close()
+	}
+}
+
+// Events that came before the end of a handle are not lost to a slow loop, but are
+// to one whose context ends.
+func TestEventsAtTheEnd(t *testing.T) {
+	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {
+		const count = 50
+		loop := func(ctx context.Context, seen *int, slow <-chan struct{}) later {
+			return begin(func() error {
+				for range gateway.Events[*event.GuildDelete](ctx, h) {
+					*seen++
+					<-slow
+				}
+				return nil
+			})
+		}
+		var seen, unwanted int
+		slow := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		patient, gone := loop(t.Context(), &seen, slow), loop(ctx, &unwanted, slow)
+		for range count {
+			dispatch(t, srv, "GUILD_DELETE", `{"id":"1"}`)
+		}
+		cancel()
+		h.Close()
+		<-h.Done()
+		close(slow)
+		if <-patient.err; seen != count {
+			t.Errorf("the loop saw %d events of %d", seen, count)
+		}
+		if <-gone.err; unwanted != 1 {
+			t.Errorf("the loop that was ended saw %d events", unwanted)
+		}
+	})
+}
+
+// What has ended before it is sent is not sent.
+func TestSendWithoutTime(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	h := connect(t, srv)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.SendUpdatePresence(ctx, event.UpdatePresence{Status: event.StatusOnline}); !errors.Is(err, gateway.ErrTimeout) || !errors.Is(err, context.Canceled) {
+		t.Errorf("it was sent: %v", err)
+	}
+	if err := h.SendUpdatePresence(t.Context(), event.UpdatePresence{Status: event.StatusIdle}); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Wait(context10(t), func(s fakegateway.State) bool { return received(s, 3) > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if n := received(srv.State(), 3); n != 1 {
+		t.Errorf("%d messages were sent", n)
 	}
 }
 

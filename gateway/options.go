@@ -151,5 +151,8 @@ func (o *Options) identify() ([]byte, error) {
 	if id.Token == "" {
 		return nil, fail(session.ErrInvalidOption, "Connect needs the token of an account in Options")
 	}
+	if err := id.Validate(); err != nil {
+		return nil, invalidPayload(err)
+	}
 	return encode(&id)
 }

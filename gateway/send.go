@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,22 +25,16 @@ import (
 //   - ErrMessageTooLarge, ErrQueueFull, ErrClosed;
 //
 // with ErrDisconnected if the connection is lost while the message waits, and
-// with ErrTimeout when ctx ends. What failed was not sent.
+// with ErrTimeout when ctx ends, or has ended before. What failed was not sent.
 func (h *Handle) Send(ctx context.Context, payload event.Send) error {
 	if err := payload.Validate(); err != nil {
-		return &causedError{fail(session.ErrInvalidPayload, strings.TrimPrefix(err.Error(), "event: ")), err}
+		return invalidPayload(err)
 	}
 	return h.SendOp(ctx, payload.Opcode(), payload)
 }
 
-// causedError is an Error with what it came from.
-type causedError struct {
-	kind  *Error
-	cause error
-}
-
-func (e *causedError) Error() string   { return e.kind.Error() }
-func (e *causedError) Unwrap() []error { return []error{e.kind, e.cause} }
+// invalidPayload says that a payload was refused before it was sent.
+func invalidPayload(err error) error { return caused(fail(session.ErrInvalidPayload, ""), err) }
 
 // SendOp sends any payload with any opcode: d is marshalled to JSON, unless it
 // is a json.RawMessage. Nothing about it is checked but that it is JSON. See
@@ -51,8 +44,11 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 	if err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return waitError(ctx, "the message was not sent")
+	}
 	c := h.c
-	settled := make(chan error, 1)
+	settled := make(chan *Error, 1)
 	c.mu.Lock()
 	id, err := c.s.Send(c.now(), int(op), data)
 	if err == nil {
@@ -65,7 +61,10 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 	}
 	select {
 	case err := <-settled:
-		return err
+		if err != nil {
+			return err
+		}
+		return nil
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
@@ -73,7 +72,7 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 	c.carryOut()
 	c.mu.Unlock()
 	if err := <-settled; err != nil {
-		return errors.Join(err, context.Cause(ctx))
+		return caused(err, context.Cause(ctx))
 	}
 	return nil // it had just gone
 }
@@ -207,7 +206,12 @@ func (h *Handle) ask(ctx context.Context, r request) error {
 		case auth && (s.State == StateIdentifying || s.State == StateResuming):
 			return
 		}
-		finish(fail(session.ErrDisconnected, "the session ended before the answer to "+op.String()+" came"))
+		err := fail(session.ErrDisconnected, "the session ended before the answer to "+op.String()+" came")
+		if s.Err == nil { // it was asked for, or the connection stays
+			finish(err)
+			return
+		}
+		finish(caused(err, s.Err))
 	})
 	defer stopState()
 	if err := h.Send(ctx, r.payload); err != nil {
