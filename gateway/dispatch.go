@@ -181,7 +181,8 @@ type dispatcher struct {
 	slow      string // what observers were being told of meanwhile
 	wake      chan struct{}
 	unsaid    int    // events since wake was told
-	ended     bool   // the last item is in the queue
+	ended     bool   // the session's last item is in the queue
+	over      bool   // nobody is told anything any more
 	calling   string // what observers are being told of
 }
 
@@ -339,9 +340,9 @@ type sessionChange struct {
 	ok   bool
 }
 
-// push adds an item under d.mu. Nothing follows the end.
+// push adds an item under d.mu.
 func (d *dispatcher) push(i item) {
-	if d.ended {
+	if d.over {
 		return
 	}
 	if i.data == nil {
@@ -399,8 +400,11 @@ func (d *dispatcher) dispatch() {
 		ended := d.ended
 		d.deliver(batch.items)
 		if ended {
-			d.observers = map[string][]*observer{}
-			d.deliver(d.queue.items)
+			for len(d.queue.items) > 0 { // what observers have raised meanwhile
+				batch, d.queue = d.queue, batch.emptied()
+				d.deliver(batch.items)
+			}
+			d.over, d.observers = true, map[string][]*observer{}
 		}
 		d.mu.Unlock()
 		if ended {

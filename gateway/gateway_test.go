@@ -862,6 +862,29 @@ func TestEventsAtTheEnd(t *testing.T) {
 	})
 }
 
+// What goes wrong while the last events are told is told as well, and logged.
+func TestErrorsAtTheEnd(t *testing.T) {
+	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {
+		var errs []error
+		h.ObserveErrors(func(err error) { errs = append(errs, err) })
+		began, block := make(chan struct{}), make(chan struct{})
+		h.ObserveEvents(func(*gateway.Event) {
+			close(began)
+			<-block
+		}, "SLOW")
+		gateway.Observe(h, func(*event.MessageDelete) { panic("oh") })
+		dispatch(t, srv, "SLOW", "1")
+		<-began
+		dispatch(t, srv, "MESSAGE_DELETE", `{"id":{"no":1},"channel_id":"7"}`)
+		h.Close()
+		close(block)
+		<-h.Done()
+		if len(errs) != 2 || !errors.Is(errs[0], gateway.ErrDecode) || !errors.Is(errs[1], gateway.ErrObserverPanic) {
+			t.Errorf("told of %v", errs)
+		}
+	})
+}
+
 // What has ended before it is sent is not sent.
 func TestSendWithoutTime(t *testing.T) {
 	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})

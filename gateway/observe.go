@@ -172,7 +172,8 @@ func (h *Handle) ObserveState(fn func(StateChange)) (unsubscribe func()) {
 }
 
 // ObserveErrors calls fn with every error, the one that ends the handle
-// included. After all others the handle goes on.
+// included. After all others the handle goes on. Errors of observers, such as
+// ErrDecode and ErrObserverPanic, may come after the one that ends it.
 func (h *Handle) ObserveErrors(fn func(error)) (unsubscribe func()) {
 	return h.observe(onError, false, func(what any) { fn(what.(error)) })
 }
