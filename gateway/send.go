@@ -48,6 +48,9 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 		return waitError(ctx, "the message was not sent")
 	}
 	c := h.c
+	if op == event.OpVoiceStateUpdate {
+		c.voice.follow(c)
+	}
 	settled := make(chan *Error, 1)
 	c.mu.Lock()
 	id, err := c.s.Send(c.now(), int(op), data)
@@ -132,6 +135,9 @@ type request struct {
 	// until ask returns. It is called by the dispatcher and never at the same time
 	// as what follows ask.
 	take func(event.Dispatch) (part, done bool)
+	// grace is how long to wait, after a part, for a rest that may not come: then
+	// the part is the answer. 0 if there is no answer without the rest.
+	grace time.Duration
 }
 
 // refused reports whether the server refuses this very request.
@@ -219,15 +225,23 @@ func (h *Handle) ask(ctx context.Context, r request) error {
 	}
 	timeout := time.NewTimer(answerTimeout)
 	defer timeout.Stop()
+	enough := false // has come
 	for {
 		var err error
 		select {
 		case err := <-result:
 			return err
 		case <-progress:
-			timeout.Reset(answerTimeout)
+			if enough = r.grace > 0; enough {
+				timeout.Reset(r.grace)
+			} else {
+				timeout.Reset(answerTimeout)
+			}
 			continue
 		case <-timeout.C:
+			if enough {
+				return nil
+			}
 			err = fail(session.ErrTimeout, "the server did not answer "+op.String()+" within "+answerTimeout.String())
 		case <-h.c.done:
 			err = h.c.err
@@ -305,8 +319,9 @@ func askEach[T event.Dispatch](ctx context.Context, h *Handle, payload event.Sen
 }
 
 // askPair sends payload and returns two events that come in any order: the first
-// A that match takes, and the B of the same key. Without needB, A alone will do.
-func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.Send, guild event.Snowflake, match func(A) bool, key func(A) string, keyB func(B) string, needB bool) (A, B, error) {
+// A that match takes, and the B of the same key. Without needB, A alone will do; with
+// a grace it will do if no B comes within it.
+func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.Send, guild event.Snowflake, match func(A) bool, key func(A) string, keyB func(B) string, needB bool, grace time.Duration) (A, B, error) {
 	var a, noA A
 	var b, noB B
 	have := false
@@ -329,6 +344,7 @@ func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.
 			b, done = servers[key(a)]
 			return part, done || !needB
 		},
+		grace: grace,
 	}
 	if guild != 0 {
 		r.guilds = []event.Snowflake{guild}
