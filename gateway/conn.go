@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -288,7 +289,7 @@ func closure(err error) (code session.CloseCode, reason, cause string) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return session.CloseAbnormal, "", ""
 	}
-	return session.CloseAbnormal, "", innermost(err)
+	return session.CloseAbnormal, "", plain.Innermost(err)
 }
 
 // dialError says why a connection could not be opened.
@@ -296,19 +297,7 @@ func dialError(resp *http.Response, err error) string {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		return "the server answered " + resp.Status + " instead of opening a WebSocket"
 	}
-	return innermost(err)
-}
-
-// innermost returns the text of the error behind all others: the outer ones
-// repeat the URL, which may hold what is nobody's business.
-func innermost(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
+	return plain.Innermost(err)
 }
 
 // socket is a connection that is open, and what is to be written to it.

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -487,16 +487,4 @@ func (d *dispatcher) call(name string, o *observer, what any) {
 }
 
 // shown is a name as it may stand in a text: that of an event is the server's.
-func shown(name string) string {
-	const enough = 64
-	name = strings.TrimLeft(name, " ")
-	if len(name) > enough {
-		name = name[:enough] + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, name)
-}
+func shown(name string) string { return plain.Text(strings.TrimLeft(name, " "), 64) }

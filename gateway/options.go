@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -12,8 +13,7 @@ import (
 // Version of this library.
 const Version = "0.1.0"
 
-// userAgent names the client: a Spacebar server refuses connections without one.
-const userAgent = "spacebar-gateway/" + Version + " (+https://github.com/spacebar-gateway/spacebar-gateway)"
+var userAgent = plain.UserAgent(Version)
 
 // The maximum sizes of a message to the server, in bytes.
 const (
