@@ -87,7 +87,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// HTTPClient to dial with; nil means one like http.DefaultClient, which reads
-	// further ahead.
+	// further ahead. With a transport of your own that does not tell net/http/httptrace
+	// of its connections, a close may take the 10 seconds that a WebSocket waits.
 	HTTPClient *http.Client
 	// Header to send when dialing, besides User-Agent.
 	Header http.Header
