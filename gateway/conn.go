@@ -5,13 +5,16 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -25,17 +28,17 @@ import (
 // dispatcher calls observers. So neither a slow observer nor a slow network
 // holds anything else up.
 type conn struct {
-	opts   Options
-	origin time.Time
+	opts Options
 
 	mu    sync.Mutex
+	clock clock
 	s     *session.Session
 	kinds *session.Kinds
 	sock  *socket // the present one, nil if none is open
 	dial  context.CancelFunc
 	timer *time.Timer
 	armed time.Duration
-	sends map[session.SendID]chan error
+	sends map[session.SendID]chan *Error
 	stats Stats
 	// reading tells that flush is called when what has been read is dealt with.
 	reading bool
@@ -55,22 +58,33 @@ func newConn(url string, opts Options, identify []byte) (*conn, error) {
 		return nil, err
 	}
 	cfg.Identify = identify
-	origin := time.Now()
-	cfg.Clock = func() time.Duration { return time.Since(origin) }
-	s, err := session.New(cfg)
-	if err != nil {
+	c := &conn{opts: opts, clock: newClock(), kinds: cfg.Kinds, sends: map[session.SendID]chan *Error{}, done: make(chan struct{})}
+	cfg.Clock = c.now
+	if c.s, err = session.New(cfg); err != nil {
 		return nil, err
 	}
-	c := &conn{opts: opts, origin: origin, s: s, kinds: cfg.Kinds, sends: map[session.SendID]chan error{}, done: make(chan struct{})}
 	c.timer = time.AfterFunc(time.Hour, c.tick)
 	c.timer.Stop()
 	c.init(c)
 	return c, nil
 }
 
-// now is the session's time. It includes what the machine slept only where the
-// system's monotonic clock does; a wake-up is noticed either way.
-func (c *conn) now() time.Duration { return time.Since(c.origin) }
+// now is the session's time, under mu. After a sleep the timer is set anew, which
+// the system holds to the time that it was awake: what is overdue then comes at
+// once, and so late that the session sees that the machine has slept.
+func (c *conn) now() time.Duration {
+	now, slept := c.clock.now()
+	if slept {
+		c.armed = 0
+	}
+	return now
+}
+
+// date is the wall clock's of a time of the session, under mu.
+func (c *conn) date(t time.Duration) time.Time {
+	c.now() // the machine may have slept
+	return c.clock.date(t)
+}
 
 func (c *conn) start() {
 	c.running.Do(func() { go c.dispatch() })
@@ -113,11 +127,7 @@ func (c *conn) carryOut() {
 		case session.OutputSent:
 			if settled := c.sends[o.ID]; settled != nil {
 				delete(c.sends, o.ID)
-				if o.Err != nil {
-					settled <- o.Err
-				} else {
-					settled <- nil
-				}
+				settled <- o.Err
 			}
 		case session.OutputAck:
 		default:
@@ -165,7 +175,10 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 	// is not encrypted, or round in circles.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	var before atomic.Pointer[func()]
-	ws, resp, err := websocket.Dial(context.WithValue(ctx, beforeReading{}, &before), url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
+	ctx = context.WithValue(ctx, beforeReading{}, &before)
+	var raw net.Conn
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { raw = i.Conn }})
+	ws, resp, err := websocket.Dial(traced, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: header})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
@@ -176,7 +189,7 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 		return
 	}
 	ws.SetReadLimit(int64(c.maxFrame()) + 1)
-	sock := &socket{ws: ws, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	sock := &socket{ws: ws, raw: innerConn(raw), wake: make(chan struct{}, 1), gone: make(chan struct{})}
 	c.sockets.Add(1)
 	go func() {
 		defer c.sockets.Done()
@@ -190,16 +203,16 @@ func (c *conn) connect(ctx context.Context, id session.Conn, url string) {
 		}
 	})
 	if current {
-		// A connection of the pool that had been dialed for somebody else calls
-		// another's function; then the dispatcher is woken for every event.
-		var net network
+		// The sockets of a client of the user's do not call it; then the dispatcher is
+		// woken for every event.
+		var told network
 		flush := func() {
-			net.tells.Store(true)
-			net.waited.Store(true)
+			told.tells.Store(true)
+			told.waited.Store(true)
 			c.flush()
 		}
 		before.Store(&flush)
-		err = c.read(sock, id, &net)
+		err = c.read(sock, id, &told)
 		c.with(func(now time.Duration) {
 			if c.sock == sock {
 				c.sock = nil
@@ -220,7 +233,7 @@ type network struct{ tells, waited atomic.Bool }
 
 // read hands every message to the session until there are no more. It looks at the
 // clock once for what the network brings at once.
-func (c *conn) read(sock *socket, id session.Conn, net *network) error {
+func (c *conn) read(sock *socket, id session.Conn, told *network) error {
 	limit := c.maxFrame()
 	buf := make([]byte, 16<<10)
 	for {
@@ -246,9 +259,9 @@ func (c *conn) read(sock *socket, id session.Conn, net *network) error {
 		c.stats.Messages++
 		c.stats.BytesReceived += uint64(n)
 		at := session.Untold
-		tells := net.tells.Load()
-		if !tells || net.waited.Load() {
-			net.waited.Store(false)
+		tells := told.tells.Load()
+		if !tells || told.waited.Load() {
+			told.waited.Store(false)
 			at = c.now()
 		}
 		c.s.Received(at, id, buf[:n], kind == websocket.MessageBinary)
@@ -258,7 +271,7 @@ func (c *conn) read(sock *socket, id session.Conn, net *network) error {
 		late := c.stats.Messages%maxUnsaidMessages == 0
 		c.mu.Unlock()
 		if late {
-			net.waited.Store(true)
+			told.waited.Store(true)
 			c.flush()
 		}
 		if len(buf) > 1<<20 && n < len(buf)/8 {
@@ -276,7 +289,7 @@ func closure(err error) (code session.CloseCode, reason, cause string) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return session.CloseAbnormal, "", ""
 	}
-	return session.CloseAbnormal, "", innermost(err)
+	return session.CloseAbnormal, "", plain.Innermost(err)
 }
 
 // dialError says why a connection could not be opened.
@@ -284,24 +297,13 @@ func dialError(resp *http.Response, err error) string {
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		return "the server answered " + resp.Status + " instead of opening a WebSocket"
 	}
-	return innermost(err)
-}
-
-// innermost returns the text of the error behind all others: the outer ones
-// repeat the URL, which may hold what is nobody's business.
-func innermost(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
+	return plain.Innermost(err)
 }
 
 // socket is a connection that is open, and what is to be written to it.
 type socket struct {
 	ws   *websocket.Conn
+	raw  net.Conn // below it; nil if the client of the user does not tell
 	wake chan struct{}
 	gone chan struct{} // closed when nothing can be written any more
 
@@ -321,9 +323,9 @@ func (s *socket) write(f frame) {
 	s.mu.Lock()
 	s.out = append(s.out, f)
 	if f.close != 0 {
-		// Nobody waits for the answer, and the writer may be stuck in a message that
-		// the peer does not read.
-		s.cut = time.AfterFunc(closeTimeout, func() { _ = s.ws.CloseNow() })
+		// The peer may not answer, and the writer may be stuck in a message that it
+		// does not read.
+		s.cutLater()
 	}
 	s.mu.Unlock()
 	select {
@@ -335,16 +337,42 @@ func (s *socket) write(f frame) {
 // end lets go of what is left of the connection.
 func (s *socket) end() {
 	close(s.gone)
-	_ = s.ws.CloseNow()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cut != nil {
-		s.cut.Stop()
-	}
+	s.cutLater() // TLS has a word to say, too
+	s.mu.Unlock()
+	_ = s.ws.CloseNow()
+	s.cut.Stop()
 }
 
 // closeTimeout bounds how long a socket may take to close: the peer may be gone.
 const closeTimeout = 2 * time.Second
+
+// cutLater sees to it, under mu, that the connection takes no longer to close. A
+// WebSocket that has begun to close, or TLS, would go on to wait for the peer: what
+// is below them is closed.
+func (s *socket) cutLater() {
+	if s.cut != nil {
+		return
+	}
+	s.cut = time.AfterFunc(closeTimeout, func() {
+		if s.raw != nil {
+			_ = s.raw.Close()
+			return
+		}
+		_ = s.ws.CloseNow()
+	})
+}
+
+// innerConn is the connection of the system's below those that encrypt.
+func innerConn(c net.Conn) net.Conn {
+	for {
+		outer, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = outer.NetConn()
+	}
+}
 
 // writer writes what there is to write, in order.
 func (s *socket) writer() {

@@ -23,6 +23,9 @@ var defaultTransport = sync.OnceValue(func() http.RoundTripper {
 		return http.DefaultTransport
 	}
 	t = t.Clone()
+	// A connection that a refused dial left in the pool would call the function of
+	// the handle that dialed it. Upgrades need no keep-alive.
+	t.DisableKeepAlives = true
 	dial := t.DialContext
 	if dial == nil {
 		dial = new(net.Dialer).DialContext

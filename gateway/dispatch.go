@@ -8,14 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
 
-// Event is one event as it came, known to this library or not.
+// Event is one event as it came, known to this library or not. Whoever was handed
+// one may keep the pointer, and use it from any goroutine.
 type Event struct {
 	// Name of the event, such as MESSAGE_CREATE.
 	Name string
@@ -24,7 +25,12 @@ type Event struct {
 	// Data is the payload as JSON text. It is yours to keep, not to change.
 	Data []byte
 
-	c       *conn
+	c *conn
+	// lent tells that only the dispatcher has it, until the observers return: it
+	// then needs no lock.
+	lent bool
+
+	mu      sync.Mutex // over what follows; Data changes before anybody is handed it
 	trimmed bool
 	decoded bool
 	payload event.Dispatch
@@ -35,13 +41,18 @@ type Event struct {
 // and shared by all observers, who must not change it. The error is
 // event.ErrUnknownEvent for an event that has no type.
 func (e *Event) Payload() (event.Dispatch, error) {
+	if !e.lent {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+	}
 	if !e.decoded {
 		e.decoded = true
 		var warnings []event.Warning
 		e.payload, warnings, e.err = event.Decode(e.Name, e.Data)
-		if e.err != nil && e.err != event.ErrUnknownEvent && e.trim() {
+		if e.err != nil && e.err != event.ErrUnknownEvent && e.cut() {
 			e.payload, warnings, e.err = event.Decode(e.Name, e.Data)
 		}
+		e.trimmed = e.trimmed || e.err == nil // there is nothing behind what could be decoded
 		for _, w := range warnings {
 			e.c.raise(fail(codeDecode, e.Name+": "+w.String()))
 		}
@@ -49,9 +60,17 @@ func (e *Event) Payload() (event.Dispatch, error) {
 	return e.payload, e.err
 }
 
-// trim cuts off what a server may have put behind the payload (see wire.Message),
-// and reports whether there was something.
-func (e *Event) trim() bool {
+// trim cuts off what a server may have put behind the payload (see wire.Message).
+// All who are handed the event are so behind a trim, or behind a Payload that
+// succeeded.
+func (e *Event) trim() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cut()
+}
+
+// cut is trim, under mu. It reports whether there was something.
+func (e *Event) cut() bool {
 	if e.trimmed {
 		return false
 	}
@@ -162,7 +181,8 @@ type dispatcher struct {
 	slow      string // what observers were being told of meanwhile
 	wake      chan struct{}
 	unsaid    int    // events since wake was told
-	ended     bool   // the last item is in the queue
+	ended     bool   // the session's last item is in the queue
+	over      bool   // nobody is told anything any more
 	calling   string // what observers are being told of
 }
 
@@ -289,7 +309,7 @@ func (d *dispatcher) enqueueReport(o *session.Output) {
 			change.Err = o.Err
 		}
 		if o.State == StateBackoff {
-			change.RetryAt = c.origin.Add(o.RetryAt)
+			change.RetryAt = c.date(o.RetryAt)
 		}
 		d.push(item{name: onState, what: change})
 		if o.State == StateClosed {
@@ -305,8 +325,8 @@ func (d *dispatcher) enqueueReport(o *session.Output) {
 		d.push(item{name: onGap, what: Gap{
 			Reason:         o.Gap.Reason,
 			LastSeq:        o.Gap.LastSeq,
-			DisconnectedAt: c.origin.Add(o.Gap.DisconnectedAt),
-			ReconnectedAt:  c.origin.Add(o.Gap.ReconnectedAt),
+			DisconnectedAt: c.date(o.Gap.DisconnectedAt),
+			ReconnectedAt:  c.date(o.Gap.ReconnectedAt),
 			SessionLost:    o.Gap.SessionLost,
 		}})
 	case session.OutputSession:
@@ -320,9 +340,9 @@ type sessionChange struct {
 	ok   bool
 }
 
-// push adds an item under d.mu. Nothing follows the end.
+// push adds an item under d.mu.
 func (d *dispatcher) push(i item) {
-	if d.ended {
+	if d.over {
 		return
 	}
 	if i.data == nil {
@@ -380,8 +400,11 @@ func (d *dispatcher) dispatch() {
 		ended := d.ended
 		d.deliver(batch.items)
 		if ended {
-			d.observers = map[string][]*observer{}
-			d.deliver(d.queue.items)
+			for len(d.queue.items) > 0 { // what observers have raised meanwhile
+				batch, d.queue = d.queue, batch.emptied()
+				d.deliver(batch.items)
+			}
+			d.over, d.observers = true, map[string][]*observer{}
 		}
 		d.mu.Unlock()
 		if ended {
@@ -434,15 +457,15 @@ func (d *dispatcher) deliver(items []item) {
 // payload, of which decoding makes a copy; then neither the event nor its text is
 // made for them.
 func (d *dispatcher) eventOf(i *item, list, all []*observer) *Event {
-	e, data := &d.event, i.data
+	data := i.data
 	if slices.ContainsFunc(list, (*observer).keep) || slices.ContainsFunc(all, (*observer).keep) {
-		e = new(Event)
 		if i.shared {
 			data = bytes.Clone(data)
 		}
+		return &Event{Name: i.name, Seq: i.seq, Data: data, c: d.conn}
 	}
-	*e = Event{Name: i.name, Seq: i.seq, Data: data, c: d.conn}
-	return e
+	d.event = Event{Name: i.name, Seq: i.seq, Data: data, c: d.conn, lent: true}
+	return &d.event
 }
 
 // call calls one observer. Its panic is reported, and harms nobody else.
@@ -464,16 +487,4 @@ func (d *dispatcher) call(name string, o *observer, what any) {
 }
 
 // shown is a name as it may stand in a text: that of an event is the server's.
-func shown(name string) string {
-	const enough = 64
-	name = strings.TrimLeft(name, " ")
-	if len(name) > enough {
-		name = name[:enough] + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, name)
-}
+func shown(name string) string { return plain.Text(strings.TrimLeft(name, " "), 64) }

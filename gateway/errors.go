@@ -1,6 +1,10 @@
 package gateway
 
-import "github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+import (
+	"strings"
+
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
+)
 
 // Error is every error of this package that comes from the gateway, and most
 // others: its Code says in one word what went wrong, its text what to do about
@@ -29,11 +33,14 @@ var (
 	ErrAlreadyIdentified error = &Error{Code: session.ErrAlreadyIdentified, Message: "already identified"}
 	// ErrClosed: the handle is closed.
 	ErrClosed error = &Error{Code: session.ErrClosed, Message: "the handle is closed"}
-	// ErrDisconnected: the connection went away before the matter was settled.
+	// ErrDisconnected: the connection went away before the matter was settled. The
+	// error of an answer that does not come matches the reason, too, such as
+	// ErrAuthentication.
 	ErrDisconnected error = &Error{Code: session.ErrDisconnected, Message: "disconnected"}
 	// ErrQueueFull: as many sends wait for the rate limit as may.
 	ErrQueueFull error = &Error{Code: session.ErrQueueFull, Message: "the send queue is full"}
-	// ErrMessageTooLarge: a message to be sent is larger than the server takes.
+	// ErrMessageTooLarge: a message to be sent is larger than the server takes
+	// (Options.MaxMessage); it was not sent. See ErrMessageTooBig for one received.
 	ErrMessageTooLarge error = &Error{Code: session.ErrMessageTooLarge, Message: "message too large"}
 	// ErrDialFailed: the connection could not be opened.
 	ErrDialFailed error = &Error{Code: session.ErrDialFailed, Message: "could not connect"}
@@ -47,7 +54,8 @@ var (
 	ErrIdentifyRejected error = &Error{Code: session.ErrIdentifyRejected, Message: "identify rejected"}
 	// ErrConnectionClosed: the server closed the connection.
 	ErrConnectionClosed error = &Error{Code: session.ErrConnectionClosed, Message: "connection closed"}
-	// ErrMessageTooBig: a message received is larger than the limit.
+	// ErrMessageTooBig: a message received is larger than Options.MaxReceive; it ends
+	// the handle. See ErrMessageTooLarge for one to be sent.
 	ErrMessageTooBig error = &Error{Code: session.ErrMessageTooBig, Message: "a message received is too large"}
 	// ErrRateLimited: the server refused a request for now.
 	ErrRateLimited error = &Error{Code: codeRateLimited, Message: "rate limited"}
@@ -69,3 +77,29 @@ const (
 
 // fail makes an error of a code.
 func fail(code ErrorCode, text string) *Error { return &Error{Code: code, Message: text} }
+
+// causedError is an Error that matches what it came from as well.
+type causedError struct {
+	kind   *Error
+	causes []error
+}
+
+func (e *causedError) Error() string   { return e.kind.Error() }
+func (e *causedError) Unwrap() []error { return append([]error{e.kind}, e.causes...) }
+
+// caused makes an error of one kind that tells, in the same line, what it came
+// from.
+func caused(kind *Error, causes ...error) error {
+	e := *kind
+	for _, cause := range causes {
+		text := cause.Error()
+		for _, pkg := range []string{"gateway: ", "event: "} {
+			text = strings.TrimPrefix(text, pkg)
+		}
+		if e.Message != "" {
+			e.Message += ": "
+		}
+		e.Message += text
+	}
+	return &causedError{&e, causes}
+}

@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
+	"sync/atomic"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 )
@@ -31,8 +31,10 @@ const (
 // returns when the session is ready. From then on the handle keeps itself
 // connected until it is closed.
 //
-// It fails when ctx ends, when the server refuses for good, or after
-// Options.Attempts tries. Protocol section: Connecting.
+// It fails when ctx ends, with ErrTimeout and what the last try failed with, when
+// the server refuses for good, or after Options.Attempts tries; and before it dials
+// with ErrInvalidURL, ErrInvalidOption, or, for an Identify that servers would
+// refuse, ErrInvalidPayload. Protocol section: Connecting.
 func Connect(ctx context.Context, url string, opts Options) (*Handle, error) {
 	payload, err := opts.identify()
 	if err != nil {
@@ -58,7 +60,11 @@ func open(ctx context.Context, url string, opts Options, identify []byte, want S
 	}
 	h := &Handle{c: c, owner: true}
 	reached := make(chan struct{})
+	var failed atomic.Pointer[StateChange] // the last try that has failed
 	stop := h.ObserveState(func(s StateChange) {
+		if s.Err != nil {
+			failed.Store(&s)
+		}
 		if s.State == want && reached != nil {
 			close(reached)
 			reached = nil
@@ -77,6 +83,10 @@ func open(ctx context.Context, url string, opts Options, identify []byte, want S
 		return nil, c.err
 	case <-ctx.Done():
 		_ = h.Close()
-		return nil, errors.Join(fail(session.ErrTimeout, "the connection was not ready in time"), context.Cause(ctx))
+		causes := []error{context.Cause(ctx)}
+		if s := failed.Load(); s != nil {
+			causes = append(causes, s.Err)
+		}
+		return nil, caused(fail(session.ErrTimeout, "the connection was not ready in time"), causes...)
 	}
 }

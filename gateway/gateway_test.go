@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway"
@@ -578,6 +579,10 @@ func (u updater) Update(m *event.MessageDelete, e *gateway.Event) {
 	u.log.add(fmt.Sprintf("value %d %s", m.ID, e.Name))
 }
 
+type updateFunc func(m *event.MessageDelete, e *gateway.Event)
+
+func (f updateFunc) Update(m *event.MessageDelete, e *gateway.Event) { f(m, e) }
+
 // What an observer was given stays what it was, however many events come after it:
 // payloads in any case, and the text of an event if the observer is given one.
 func TestEventsAreKept(t *testing.T) {
@@ -620,6 +625,39 @@ func TestEventsAreKept(t *testing.T) {
 		if p, err := e.Payload(); string(e.Data) != text(i) || err != nil || p.(*event.MessageDelete).ID != event.Snowflake(i) {
 			t.Fatalf("event %d became %.60s, %v", i, e.Data, err)
 		}
+	}
+}
+
+// An event that observers keep may be decoded by their goroutines while others are
+// told of it; the race detector watches.
+func TestEventIsShared(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	h := connect(t, srv)
+	errs := collect[error]()
+	h.ObserveErrors(errs.add)
+	const count = 100
+	var work sync.WaitGroup
+	work.Add(2 * count)
+	decode := func(e *gateway.Event) {
+		go func() {
+			defer work.Done()
+			if p, err := e.Payload(); err != nil || p.(*event.MessageDelete).ChannelID != 7 || !json.Valid(e.Data) {
+				t.Errorf("%+v, %v, %s", p, err, e.Data)
+			}
+		}()
+	}
+	got := collect[*event.MessageDelete]()
+	h.ObserveEvents(decode, "MESSAGE_DELETE")
+	gateway.Subscribe(h, updateFunc(func(_ *event.MessageDelete, e *gateway.Event) { decode(e) }))
+	gateway.Observe(h, got.add)
+	for i := range count {
+		rest := []string{"", `,"op":0`}[i%2] // behind the payload
+		srv.Send(fakegateway.Target{}, fmt.Sprintf(`{"op":0,"t":"MESSAGE_DELETE","s":%d,"d":{"id":{"no":1},"channel_id":"7"}%s}`, 100+i, rest))
+	}
+	got.wait(t, "all events", atLeast[*event.MessageDelete](count))
+	work.Wait()
+	if e := errs.wait(t, "a warning of each", atLeast[error](count)); len(e) != count {
+		t.Errorf("%d warnings of %d events", len(e), count)
 	}
 }
 
@@ -713,7 +751,7 @@ func TestBadInput(t *testing.T) {
 		"HTML":        {strings.Replace(html.URL, "http", "ws", 1), ok, gateway.ErrDialFailed, "200"},
 		"wrong token": {srv.URL(), ok, gateway.ErrAuthentication, "4004"},
 		"on Spacebar": {spacebar.URL(), gateway.Options{Token: "secret-token"}, gateway.ErrAuthentication, "4000"},
-		"wrong shard": {spacebar.URL(), gateway.Options{Token: fakegateway.AliceToken, Identify: &event.Identify{Shard: event.Some([2]int{3, 2})}}, gateway.ErrConnectionClosed, "4010"},
+		"wrong shard": {spacebar.URL(), gateway.Options{Token: fakegateway.AliceToken, Identify: &event.Identify{Shard: event.Some([2]int{3, 2})}}, gateway.ErrInvalidPayload, "shard"},
 	} {
 		_, err := gateway.Connect(ctx, c.url, c.opts)
 		if !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.text) {
@@ -752,6 +790,118 @@ func TestBadInput(t *testing.T) {
 	var e *gateway.Error
 	if _, err := gateway.Connect(ctx, srv.URL(), ok); !errors.As(err, &e) || e.CloseCode != 4004 || !e.Fatal || !e.CloseCode.Policy().Fatal {
 		t.Errorf("the error of a wrong token: %+v", e)
+	}
+}
+
+// Connect that runs out of time says in one line what kept it.
+func TestConnectSaysWhatKeptIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, opts := virtualServer(t, fakegateway.Options{Faults: fakegateway.Faults{RefuseStatus: 503}})
+		opts.Attempts = -1
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := gateway.Connect(ctx, "ws://gateway.test/", opts)
+		var kind *gateway.Error
+		if !errors.Is(err, gateway.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, gateway.ErrDialFailed) || !errors.As(err, &kind) || kind.Code != "timeout" {
+			t.Errorf("it is %v", err)
+		}
+		if text := fmt.Sprint(err); strings.Contains(text, "\n") || !strings.Contains(text, "503") || strings.Count(text, "gateway: ") != 1 {
+			t.Errorf("it says %q", text)
+		}
+	})
+}
+
+// Who identifies by hand is told why the server does not want it.
+func TestIdentifyRefused(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	id := event.IdentifyCommon()
+	id.Token = "wrong"
+	for range 20 { // the answer and the end may come at the same moment
+		h, err := gateway.Spawn(context10(t), srv.URL(), gateway.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Identify(context10(t), id); !errors.Is(err, gateway.ErrAuthentication) || !strings.Contains(err.Error(), "4004") || strings.Contains(err.Error(), "\n") {
+			t.Fatalf("Identify with a wrong token: %v", err)
+		}
+		h.Close()
+	}
+}
+
+// Events that came before the end of a handle are not lost to a slow loop, but are
+// to one whose context ends.
+func TestEventsAtTheEnd(t *testing.T) {
+	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {
+		const count = 50
+		loop := func(ctx context.Context, seen *int, slow <-chan struct{}) later {
+			return begin(func() error {
+				for range gateway.Events[*event.GuildDelete](ctx, h) {
+					*seen++
+					<-slow
+				}
+				return nil
+			})
+		}
+		var seen, unwanted int
+		slow := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		patient, gone := loop(t.Context(), &seen, slow), loop(ctx, &unwanted, slow)
+		for range count {
+			dispatch(t, srv, "GUILD_DELETE", `{"id":"1"}`)
+		}
+		cancel()
+		h.Close()
+		<-h.Done()
+		close(slow)
+		if <-patient.err; seen != count {
+			t.Errorf("the loop saw %d events of %d", seen, count)
+		}
+		if <-gone.err; unwanted != 1 {
+			t.Errorf("the loop that was ended saw %d events", unwanted)
+		}
+	})
+}
+
+// What goes wrong while the last events are told is told as well, and logged.
+func TestErrorsAtTheEnd(t *testing.T) {
+	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {
+		var errs []error
+		h.ObserveErrors(func(err error) { errs = append(errs, err) })
+		began, block := make(chan struct{}), make(chan struct{})
+		h.ObserveEvents(func(*gateway.Event) {
+			close(began)
+			<-block
+		}, "SLOW")
+		gateway.Observe(h, func(*event.MessageDelete) { panic("oh") })
+		dispatch(t, srv, "SLOW", "1")
+		<-began
+		dispatch(t, srv, "MESSAGE_DELETE", `{"id":{"no":1},"channel_id":"7"}`)
+		h.Close()
+		close(block)
+		<-h.Done()
+		if len(errs) != 2 || !errors.Is(errs[0], gateway.ErrDecode) || !errors.Is(errs[1], gateway.ErrObserverPanic) {
+			t.Errorf("told of %v", errs)
+		}
+	})
+}
+
+// What has ended before it is sent is not sent.
+func TestSendWithoutTime(t *testing.T) {
+	srv := serve(t, fakegateway.Options{Profile: fakegateway.Documented})
+	h := connect(t, srv)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.SendUpdatePresence(ctx, event.UpdatePresence{Status: event.StatusOnline}); !errors.Is(err, gateway.ErrTimeout) || !errors.Is(err, context.Canceled) {
+		t.Errorf("it was sent: %v", err)
+	}
+	if err := h.SendUpdatePresence(t.Context(), event.UpdatePresence{Status: event.StatusIdle}); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Wait(context10(t), func(s fakegateway.State) bool { return received(s, 3) > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if n := received(srv.State(), 3); n != 1 {
+		t.Errorf("%d messages were sent", n)
 	}
 }
 

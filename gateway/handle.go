@@ -45,10 +45,12 @@ func (h *Handle) Clone() *Handle { return &Handle{c: h.c} }
 // Close ends the session and the connection, with close code 1000, for all
 // clones. Closing a clone ends its subscriptions only. It returns when nothing is
 // left of the connection but what observers still have to be told; Done says
-// when that has happened. It may be called from an observer, and again.
+// when that has happened. That takes as long as the server takes to confirm, and
+// two seconds at most; then the connection is cut. It may be called from an
+// observer, and again.
 func (h *Handle) Close() error { return h.close(false) }
 
-// CloseResumable closes like Close, but leaves the session to be resumed, on
+// CloseResumable closes like Close, and as fast, but leaves the session to be resumed, on
 // this machine or another, and returns it; ok is false if there is none.
 func (h *Handle) CloseResumable() (s Session, ok bool) {
 	_ = h.close(true)
@@ -115,7 +117,8 @@ func (h *Handle) Session() (s Session, ok bool) {
 // Wake tells the handle that the machine may have been asleep, or that the
 // network is back: a wait to reconnect is cut short, and a connection that looks
 // open is probed and, without an answer within five seconds, replaced. Long
-// sleeps are noticed without it.
+// sleeps are noticed without it, at the latest with the next heartbeat or attempt
+// to reconnect that was due.
 func (h *Handle) Wake() {
 	h.c.with(func(now time.Duration) { h.c.s.Wake(now) })
 }

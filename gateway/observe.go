@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
@@ -85,28 +84,36 @@ func WaitFor[T event.Dispatch](ctx context.Context, h *Handle, match func(payloa
 	})
 	defer stop()
 	var zero T
+	var err error
 	select {
 	case payload := <-found:
 		return payload, nil
 	case <-h.c.done:
-		return zero, h.c.err
+		err = h.c.err
 	case <-ctx.Done():
-		return zero, waitError(ctx, "no "+zero.EventName()+" came in time")
+		err = waitError(ctx, "no "+zero.EventName()+" came in time")
+	}
+	select {
+	case payload := <-found: // at the same moment
+		return payload, nil
+	default:
+		return zero, err
 	}
 }
 
 // waitError says that a wait ended with its context.
 func waitError(ctx context.Context, text string) error {
-	return errors.Join(fail(session.ErrTimeout, text), context.Cause(ctx))
+	return caused(fail(session.ErrTimeout, text), context.Cause(ctx))
 }
 
 // Events iterates over the events of the type T:
 //
 //	for m := range gateway.Events[*event.MessageCreate](ctx, h) { … }
 //
-// It ends when the loop does, when ctx ends or when the handle is closed.
-// Events that arrive while the loop's body runs wait, as many as
-// Options.EventQueue; further ones are dropped and reported as ErrOverflow.
+// It ends when the loop does, when ctx ends, or when the handle is closed and the
+// events that came before have been looked at. Events that arrive while the loop's
+// body runs wait, as many as Options.EventQueue and 1024 at most; further ones are
+// dropped and reported as ErrOverflow.
 func Events[T event.Dispatch](ctx context.Context, h *Handle) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		waiting := make(chan T, min(h.c.opts.EventQueue, 1024))
@@ -118,16 +125,17 @@ func Events[T event.Dispatch](ctx context.Context, h *Handle) iter.Seq[T] {
 			}
 		})
 		defer stop()
-		for {
+		done := h.c.done
+		for ctx.Err() == nil {
 			select {
-			case payload := <-waiting:
-				if !yield(payload) {
+			case payload, more := <-waiting:
+				if !more || !yield(payload) {
 					return
 				}
 			case <-ctx.Done():
-				return
-			case <-h.c.done:
-				return
+			case <-done:
+				done = nil
+				close(waiting) // all observers have been told all
 			}
 		}
 	}
@@ -164,7 +172,8 @@ func (h *Handle) ObserveState(fn func(StateChange)) (unsubscribe func()) {
 }
 
 // ObserveErrors calls fn with every error, the one that ends the handle
-// included. After all others the handle goes on.
+// included. After all others the handle goes on. Errors of observers, such as
+// ErrDecode and ErrObserverPanic, may come after the one that ends it.
 func (h *Handle) ObserveErrors(fn func(error)) (unsubscribe func()) {
 	return h.observe(onError, false, func(what any) { fn(what.(error)) })
 }
@@ -175,10 +184,12 @@ func (h *Handle) ObserveGaps(fn func(Gap)) (unsubscribe func()) {
 	return h.observe(onGap, false, func(what any) { fn(what.(Gap)) })
 }
 
-// ObserveSession calls fn when there is a session to resume that was not there
-// before, and with ok false when it is gone. Use it to save sessions; the Seq
-// of a saved session should be brought up to date with Handle.Session before the
-// program ends.
+// ObserveSession calls fn when what it takes to resume has changed in more than
+// Seq: there is a session that was not there before, one was resumed, or it is told
+// what a session in its place would be told again (a presence, a voice state,
+// subscriptions: every such send counts); and with ok false when the session is
+// gone. Use it to save sessions; the Seq of a saved session should be brought up to
+// date with Handle.Session before the program ends.
 func (h *Handle) ObserveSession(fn func(s Session, ok bool)) (unsubscribe func()) {
 	return h.observe(onSession, false, func(what any) {
 		change := what.(sessionChange)

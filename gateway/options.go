@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
 )
@@ -12,8 +13,7 @@ import (
 // Version of this library.
 const Version = "0.1.0"
 
-// userAgent names the client: a Spacebar server refuses connections without one.
-const userAgent = "spacebar-gateway/" + Version + " (+https://github.com/spacebar-gateway/spacebar-gateway)"
+var userAgent = plain.UserAgent(Version)
 
 // The maximum sizes of a message to the server, in bytes.
 const (
@@ -87,7 +87,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// HTTPClient to dial with; nil means one like http.DefaultClient, which reads
-	// further ahead.
+	// further ahead. With a transport of your own that does not tell net/http/httptrace
+	// of its connections, a close may take the 10 seconds that a WebSocket waits.
 	HTTPClient *http.Client
 	// Header to send when dialing, besides User-Agent.
 	Header http.Header
@@ -150,6 +151,9 @@ func (o *Options) identify() ([]byte, error) {
 	}
 	if id.Token == "" {
 		return nil, fail(session.ErrInvalidOption, "Connect needs the token of an account in Options")
+	}
+	if err := id.Validate(); err != nil {
+		return nil, invalidPayload(err)
 	}
 	return encode(&id)
 }

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
@@ -167,25 +168,32 @@ func (h *Handle) SearchRecentMembers(ctx context.Context, payload event.SearchRe
 type VoiceConnection struct {
 	// State is this session's voice state as the server has it.
 	State *event.VoiceStateUpdate
-	// Server is where to connect to; nil when a channel was left, or when the
-	// session stays in its channel.
+	// Server is where to connect to; nil when a channel was left, when the session
+	// stays in its channel, or when the server has not named one: PingVoiceServer
+	// asks for it again.
 	Server *event.VoiceServerUpdate
 }
 
-// UpdateVoiceState joins, moves between or leaves voice channels, and waits for
-// the voice state and, if a channel was joined, the voice server.
+// voiceGrace is how long a server may take to name a voice server, once it has
+// told the voice state. It names none to a session that was in the channel already,
+// of which this process may know nothing.
+const voiceGrace = 10 * time.Second
+
+// UpdateVoiceState joins, moves between or leaves voice channels, mutes and
+// deafens, and waits for the voice state and, if a channel was joined, the voice
+// server, which may take up to 10 seconds more.
 func (h *Handle) UpdateVoiceState(ctx context.Context, payload event.UpdateVoiceState) (*VoiceConnection, error) {
 	me, ok := h.Session()
 	if !ok {
 		return nil, fail(session.ErrNotReady, "cannot join a voice channel: there is no session")
 	}
 	guild, channel := payload.GuildID.Value(), payload.ChannelID.Value()
-	joins := channel != 0 && h.c.voice.join(h.c, me.ID, guild) != channel
+	joins := channel != 0 && h.c.voice.channel(me.ID, guild) != channel
 	key := guild.String()
 	state, server, err := askPair(ctx, h, payload, guild,
 		func(s *event.VoiceStateUpdate) bool { return s.SessionID == me.ID && s.ChannelID.Value() == channel },
 		func(*event.VoiceStateUpdate) string { return key },
-		func(s *event.VoiceServerUpdate) string { return s.GuildID.Value().String() }, joins)
+		func(s *event.VoiceServerUpdate) string { return s.GuildID.Value().String() }, joins, voiceGrace)
 	if err != nil {
 		return nil, err
 	}
@@ -193,18 +201,27 @@ func (h *Handle) UpdateVoiceState(ctx context.Context, payload event.UpdateVoice
 }
 
 // voiceStates knows the voice channels of a connection's session, from the first
-// UpdateVoiceState on: only who comes into a channel is told of a server.
+// voice state on that it sends: only who comes into a channel is told of a server.
 type voiceStates struct {
 	once sync.Once
 	mu   sync.Mutex
-	in   map[string]map[event.Snowflake]event.Snowflake // by session and guild
+	of   string                              // the session
+	in   map[event.Snowflake]event.Snowflake // by guild
 }
 
-// join returns the channel of a guild that a session is in, and begins to keep
-// track of it.
-func (v *voiceStates) join(c *conn, session string, guild event.Snowflake) event.Snowflake {
+// follow begins to keep track, of the sessions to come as well.
+func (v *voiceStates) follow(c *conn) {
 	v.once.Do(func() {
-		v.in = map[string]map[event.Snowflake]event.Snowflake{}
+		c.mu.Lock()
+		now, _ := c.s.Snapshot()
+		c.mu.Unlock()
+		v.begin(now.ID)
+		c.observe(onSession, false, func(what any) {
+			// It is told before the events of the session.
+			if s := what.(sessionChange); s.ok {
+				v.begin(s.snap.ID)
+			}
+		})
 		c.observe((*event.VoiceStateUpdate)(nil).EventName(), false, func(what any) {
 			d, err := what.(*Event).Payload()
 			s, ok := d.(*event.VoiceStateUpdate)
@@ -213,17 +230,31 @@ func (v *voiceStates) join(c *conn, session string, guild event.Snowflake) event
 			}
 			v.mu.Lock()
 			defer v.mu.Unlock()
-			if mine := v.in[s.SessionID]; mine != nil {
-				mine[s.GuildID.Value()] = s.ChannelID.Value()
+			if s.SessionID == v.of {
+				v.in[s.GuildID.Value()] = s.ChannelID.Value()
 			}
 		})
 	})
+}
+
+// begin forgets what was of another session.
+func (v *voiceStates) begin(session string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.in[session] == nil {
-		v.in = map[string]map[event.Snowflake]event.Snowflake{session: {}} // the last session's are gone
+	if v.in == nil || v.of != session {
+		v.of, v.in = session, map[event.Snowflake]event.Snowflake{}
 	}
-	return v.in[session][guild]
+}
+
+// channel returns the channel of a guild that a session is known to be in; 0 if
+// none is.
+func (v *voiceStates) channel(session string, guild event.Snowflake) event.Snowflake {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.of != session {
+		return 0
+	}
+	return v.in[guild]
 }
 
 // PingVoiceServer asks again for the voice server of the current call.
@@ -280,7 +311,7 @@ func (h *Handle) stream(ctx context.Context, payload event.Send, guild event.Sno
 	stream, server, err := askPair(ctx, h, payload, guild,
 		func(s *event.StreamCreate) bool { return is(s.StreamKey) },
 		func(s *event.StreamCreate) string { return s.StreamKey },
-		func(s *event.StreamServerUpdate) string { return s.StreamKey }, true)
+		func(s *event.StreamServerUpdate) string { return s.StreamKey }, true, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +349,7 @@ func (h *Handle) CreateSpeedTest(ctx context.Context, payload event.CreateSpeedT
 	test, server, err := askPair(ctx, h, payload, 0,
 		func(*event.SpeedTestCreate) bool { return true },
 		func(s *event.SpeedTestCreate) string { return s.StreamKey },
-		func(s *event.SpeedTestServerUpdate) string { return s.StreamKey }, true)
+		func(s *event.SpeedTestServerUpdate) string { return s.StreamKey }, true, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -460,6 +460,65 @@ func TestVoiceAfterKick(t *testing.T) {
 	})
 }
 
+// Who only mutes is not made to wait for a voice server that is not named, however
+// the channel was joined.
+func TestMute(t *testing.T) {
+	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {
+		payload := event.UpdateVoiceState{GuildID: event.Some[event.Snowflake](7), ChannelID: event.Some[event.Snowflake](70)}
+		state := func() {
+			me, _ := h.Session()
+			dispatch(t, srv, "VOICE_STATE_UPDATE", `{"guild_id":"7","channel_id":"70","user_id":"1","session_id":"`+me.ID+`"}`)
+		}
+		mute := func(after time.Duration) {
+			t.Helper()
+			var v *gateway.VoiceConnection
+			start := time.Now()
+			l := begin(func() (err error) {
+				payload.SelfMute = !payload.SelfMute
+				v, err = h.UpdateVoiceState(t.Context(), payload)
+				return err
+			})
+			state()
+			if err := <-l.err; err != nil || v.State == nil || v.Server != nil || time.Since(start) != after {
+				t.Errorf("after %v: %+v, %v", time.Since(start), v, err)
+			}
+		}
+		if err := h.SendUpdateVoiceState(t.Context(), payload); err != nil { // joins
+			t.Fatal(err)
+		}
+		state()
+		dispatch(t, srv, "VOICE_SERVER_UPDATE", `{"token":"t","guild_id":"7","endpoint":"e"}`)
+		mute(0)
+
+		srv.SetFaults(fakegateway.Target{}, fakegateway.Faults{})
+		old, _ := h.Session()
+		srv.Forget(fakegateway.Target{})
+		srv.Drop(fakegateway.Target{})
+		time.Sleep(time.Minute)
+		srv.SetFaults(fakegateway.Target{}, silence)
+		if now, _ := h.Session(); now.ID == "" || now.ID == old.ID {
+			t.Fatalf("the session is %q, and was %q", now.ID, old.ID)
+		}
+		state() // the new session is told to the server again, and it answers
+		mute(0)
+	})
+
+	// In a process that knows nothing of what the session did before.
+	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {
+		me, _ := h.Session()
+		var v *gateway.VoiceConnection
+		l := begin(func() (err error) {
+			v, err = h.UpdateVoiceState(t.Context(), event.UpdateVoiceState{GuildID: event.Some[event.Snowflake](7), ChannelID: event.Some[event.Snowflake](70), SelfMute: true})
+			return err
+		})
+		start := time.Now()
+		dispatch(t, srv, "VOICE_STATE_UPDATE", `{"guild_id":"7","channel_id":"70","user_id":"1","session_id":"`+me.ID+`"}`)
+		if err := <-l.err; err != nil || v.State == nil || v.Server != nil || time.Since(start) != 10*time.Second {
+			t.Errorf("after %v: %+v, %v", time.Since(start), v, err)
+		}
+	})
+}
+
 // Whatever ends the wait ends it at once, and what comes afterwards is nobody's.
 func TestRequestsEnd(t *testing.T) {
 	quiet(t, func(t *testing.T, srv *fakegateway.Server, h *gateway.Handle) {

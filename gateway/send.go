@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,22 +25,16 @@ import (
 //   - ErrMessageTooLarge, ErrQueueFull, ErrClosed;
 //
 // with ErrDisconnected if the connection is lost while the message waits, and
-// with ErrTimeout when ctx ends. What failed was not sent.
+// with ErrTimeout when ctx ends, or has ended before. What failed was not sent.
 func (h *Handle) Send(ctx context.Context, payload event.Send) error {
 	if err := payload.Validate(); err != nil {
-		return &causedError{fail(session.ErrInvalidPayload, strings.TrimPrefix(err.Error(), "event: ")), err}
+		return invalidPayload(err)
 	}
 	return h.SendOp(ctx, payload.Opcode(), payload)
 }
 
-// causedError is an Error with what it came from.
-type causedError struct {
-	kind  *Error
-	cause error
-}
-
-func (e *causedError) Error() string   { return e.kind.Error() }
-func (e *causedError) Unwrap() []error { return []error{e.kind, e.cause} }
+// invalidPayload says that a payload was refused before it was sent.
+func invalidPayload(err error) error { return caused(fail(session.ErrInvalidPayload, ""), err) }
 
 // SendOp sends any payload with any opcode: d is marshalled to JSON, unless it
 // is a json.RawMessage. Nothing about it is checked but that it is JSON. See
@@ -51,8 +44,14 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 	if err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return waitError(ctx, "the message was not sent")
+	}
 	c := h.c
-	settled := make(chan error, 1)
+	if op == event.OpVoiceStateUpdate {
+		c.voice.follow(c)
+	}
+	settled := make(chan *Error, 1)
 	c.mu.Lock()
 	id, err := c.s.Send(c.now(), int(op), data)
 	if err == nil {
@@ -65,7 +64,10 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 	}
 	select {
 	case err := <-settled:
-		return err
+		if err != nil {
+			return err
+		}
+		return nil
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
@@ -73,7 +75,7 @@ func (h *Handle) SendOp(ctx context.Context, op event.Op, d any) error {
 	c.carryOut()
 	c.mu.Unlock()
 	if err := <-settled; err != nil {
-		return errors.Join(err, context.Cause(ctx))
+		return caused(err, context.Cause(ctx))
 	}
 	return nil // it had just gone
 }
@@ -133,6 +135,9 @@ type request struct {
 	// until ask returns. It is called by the dispatcher and never at the same time
 	// as what follows ask.
 	take func(event.Dispatch) (part, done bool)
+	// grace is how long to wait, after a part, for a rest that may not come: then
+	// the part is the answer. 0 if there is no answer without the rest.
+	grace time.Duration
 }
 
 // refused reports whether the server refuses this very request.
@@ -207,7 +212,12 @@ func (h *Handle) ask(ctx context.Context, r request) error {
 		case auth && (s.State == StateIdentifying || s.State == StateResuming):
 			return
 		}
-		finish(fail(session.ErrDisconnected, "the session ended before the answer to "+op.String()+" came"))
+		err := fail(session.ErrDisconnected, "the session ended before the answer to "+op.String()+" came")
+		if s.Err == nil { // it was asked for, or the connection stays
+			finish(err)
+			return
+		}
+		finish(caused(err, s.Err))
 	})
 	defer stopState()
 	if err := h.Send(ctx, r.payload); err != nil {
@@ -215,15 +225,23 @@ func (h *Handle) ask(ctx context.Context, r request) error {
 	}
 	timeout := time.NewTimer(answerTimeout)
 	defer timeout.Stop()
+	enough := false // has come
 	for {
 		var err error
 		select {
 		case err := <-result:
 			return err
 		case <-progress:
-			timeout.Reset(answerTimeout)
+			if enough = r.grace > 0; enough {
+				timeout.Reset(r.grace)
+			} else {
+				timeout.Reset(answerTimeout)
+			}
 			continue
 		case <-timeout.C:
+			if enough {
+				return nil
+			}
 			err = fail(session.ErrTimeout, "the server did not answer "+op.String()+" within "+answerTimeout.String())
 		case <-h.c.done:
 			err = h.c.err
@@ -301,8 +319,9 @@ func askEach[T event.Dispatch](ctx context.Context, h *Handle, payload event.Sen
 }
 
 // askPair sends payload and returns two events that come in any order: the first
-// A that match takes, and the B of the same key. Without needB, A alone will do.
-func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.Send, guild event.Snowflake, match func(A) bool, key func(A) string, keyB func(B) string, needB bool) (A, B, error) {
+// A that match takes, and the B of the same key. Without needB, A alone will do; with
+// a grace it will do if no B comes within it.
+func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.Send, guild event.Snowflake, match func(A) bool, key func(A) string, keyB func(B) string, needB bool, grace time.Duration) (A, B, error) {
 	var a, noA A
 	var b, noB B
 	have := false
@@ -325,6 +344,7 @@ func askPair[A, B event.Dispatch](ctx context.Context, h *Handle, payload event.
 			b, done = servers[key(a)]
 			return part, done || !needB
 		},
+		grace: grace,
 	}
 	if guild != 0 {
 		r.guilds = []event.Snowflake{guild}

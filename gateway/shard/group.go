@@ -55,9 +55,7 @@ func (g *Group) connect(ctx context.Context, url string, o *Options) error {
 	}
 	work.Wait()
 	if failed != nil {
-		for _, h := range g.owners {
-			_ = h.Close()
-		}
+		g.closeAll((*gateway.Handle).Close)
 	}
 	return failed
 }
@@ -132,8 +130,9 @@ func Observe[T event.Dispatch](g *Group, fn func(id int, payload T)) (unsubscrib
 	})
 }
 
-// Close ends the sessions and the connections of all shards. Like Handle.Close it
-// may be called from an observer, and again.
+// Close ends the sessions and the connections of all shards, at the same time: it
+// takes two seconds at most. Like Handle.Close it may be called from an observer,
+// and again.
 func (g *Group) Close() error {
 	g.end(gateway.ErrClosed, (*gateway.Handle).Close)
 	return nil
@@ -159,11 +158,7 @@ func (g *Group) CloseResumable() map[int]gateway.Session {
 func (g *Group) end(err error, shut func(*gateway.Handle) error) {
 	g.ending.Do(func() {
 		g.err = err
-		var all sync.WaitGroup
-		for _, h := range g.owners {
-			all.Go(func() { _ = shut(h) })
-		}
-		all.Wait()
+		g.closeAll(shut)
 		go func() { // an observer may be waiting here, which Done waits for
 			for _, h := range g.owners {
 				<-h.Done()
@@ -171,6 +166,15 @@ func (g *Group) end(err error, shut func(*gateway.Handle) error) {
 			close(g.done)
 		}()
 	})
+}
+
+// closeAll closes all shards at the same time: one may take its server's time.
+func (g *Group) closeAll(shut func(*gateway.Handle) error) {
+	var all sync.WaitGroup
+	for _, h := range g.owners {
+		all.Go(func() { _ = shut(h) })
+	}
+	all.Wait()
 }
 
 // Done is closed when all shards are at their end and all observers have been

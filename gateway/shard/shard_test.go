@@ -287,6 +287,30 @@ func TestConnectFails(t *testing.T) {
 	})
 }
 
+// Shards whose servers do not confirm that they close are closed at the same time.
+func TestConnectFailsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := listen(t, fakegateway.Options{Profile: fakegateway.Documented})
+		n.Plan(fakegateway.Faults{}, fakegateway.Faults{}, fakegateway.Faults{}, fakegateway.Faults{NoReady: true})
+		o := n.options(4)
+		o.Limit.MaxConcurrency = 4
+		result := make(chan error)
+		go func() {
+			_, err := shard.Connect(t.Context(), url, o)
+			result <- err
+		}()
+		synctest.Wait()
+		for id := 1; id <= 3; id++ {
+			n.Freeze(fakegateway.Target{Conn: id}, true)
+		}
+		start := time.Now()
+		n.CloseConns(fakegateway.Target{Conn: 4}, 4014, "")
+		if err := <-result; err == nil || time.Since(start) != 2*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
 // One shard that comes to its end takes the others with it.
 func TestShardEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/internal/plain"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 )
 
@@ -125,7 +126,7 @@ func (o *Options) roundTrip(ctx context.Context, r request) (status int, header 
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		err = fail(session.ErrTimeout, r.name+" was not answered by "+req.URL.Host+" within "+timeout.String())
 	default:
-		err = fail(session.ErrDialFailed, "could not reach "+req.URL.Host+": "+clean(innermost(err), r.secrets))
+		err = fail(session.ErrDialFailed, "could not reach "+req.URL.Host+": "+clean(plain.Innermost(err), r.secrets))
 	}
 	return 0, nil, nil, err
 }
@@ -173,7 +174,7 @@ func (o *Options) request(ctx context.Context, r request) (*http.Request, error)
 }
 
 // userAgent is the one the gateway is dialed with.
-const userAgent = "spacebar-gateway/" + gateway.Version + " (+https://github.com/spacebar-gateway/spacebar-gateway)"
+var userAgent = plain.UserAgent(gateway.Version)
 
 // refusal makes an error of an answer that says no.
 func (r *request) refusal(status int, header http.Header, body []byte) error {
@@ -301,30 +302,7 @@ func clean(text string, secrets []string) string {
 			text = strings.ReplaceAll(text, s, event.TokenRedacted)
 		}
 	}
-	b := make([]rune, 0, min(len(text), maxText))
-	for _, r := range text {
-		if len(b) == maxText {
-			return string(b) + "…"
-		}
-		// Control characters, line separators, and what changes the direction.
-		if r < ' ' || 0x7f <= r && r < 0xa0 || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
-			r = ' '
-		}
-		b = append(b, r)
-	}
-	return string(b)
-}
-
-// innermost returns the text of the error behind all others: the outer ones
-// repeat the URL.
-func innermost(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
+	return plain.Text(text, maxText)
 }
 
 func statusText(status int) string {

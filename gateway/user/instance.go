@@ -296,9 +296,12 @@ func validVersion(s string) bool {
 }
 
 // GatewayOptions returns o with what it leaves open chosen to suit the instance:
-// MaxMessage, Encoding (JSON, unless the gateway has only ETF) and Compression
-// (the best that the gateway has; where it has both zstd-stream and zlib-stream,
-// or does not say, gateway.CompressionAuto, which can do with less).
+// MaxMessage, Encoding (JSON, unless the gateway has only ETF) and Compression. Where
+// the gateway has exactly one of zstd-stream, zlib-stream and none, it is that one,
+// and none where it has nothing that this library knows. Where it has more, or does
+// not say, it is gateway.CompressionAuto, which can do with less if a stream turns
+// out to be broken; a first one that the gateway does not have costs one refused
+// dial.
 func (i *Instance) GatewayOptions(o gateway.Options) gateway.Options {
 	if o.MaxMessage == 0 && i.Spacebar {
 		o.MaxMessage = gateway.SpacebarMaxMessage
@@ -307,15 +310,17 @@ func (i *Instance) GatewayOptions(o gateway.Options) gateway.Options {
 		o.Encoding = gateway.EncodingETF
 	}
 	if o.Compression == gateway.CompressionAuto && i.Compressions != nil {
-		zstd, zlib := slices.Contains(i.Compressions, gateway.CompressionZstd), slices.Contains(i.Compressions, gateway.CompressionZlib)
-		switch {
-		case zstd && zlib:
-		case zstd:
-			o.Compression = gateway.CompressionZstd
-		case zlib:
-			o.Compression = gateway.CompressionZlib
-		default:
+		var has []gateway.Compression
+		for _, c := range []gateway.Compression{gateway.CompressionZstd, gateway.CompressionZlib, gateway.CompressionNone} {
+			if slices.Contains(i.Compressions, c) {
+				has = append(has, c)
+			}
+		}
+		switch len(has) {
+		case 0:
 			o.Compression = gateway.CompressionNone
+		case 1:
+			o.Compression = has[0]
 		}
 	}
 	return o
@@ -357,7 +362,8 @@ func (i *Instance) GatewayBot(ctx context.Context, token event.Token, o Options)
 			MaxConcurrency int     `json:"max_concurrency"`
 		} `json:"session_start_limit"`
 	}
-	r := request{name: "GET /gateway/bot", url: i.API + "/gateway/bot", token: token, secrets: []string{string(token)}}
+	_, bare, _ := strings.Cut(string(token), " ") // a server may echo it without "Bot "
+	r := request{name: "GET /gateway/bot", url: i.API + "/gateway/bot", token: token, secrets: []string{string(token), bare}}
 	if err := o.ask(ctx, r, &a); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway"
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/event"
+	"github.com/spacebar-gateway/spacebar-gateway/gateway/session"
 )
 
 // Options of a login, and of the connection that follows. The zero value is a
@@ -35,8 +36,9 @@ type User struct {
 	Token event.Token
 	// Instance that the account is on.
 	Instance *Instance
-	// ID of the account. It is 0 only where a session was resumed with a token, as
-	// the server then says nothing of the account.
+	// ID of the account. It is 0 only after WithToken, where a session was resumed,
+	// as the server then says nothing of the account, or where READY was dropped
+	// because observers were slow, or cannot be read.
 	ID event.Snowflake
 	// Settings of the account when it connected; nil where they are not known.
 	Settings *event.UserSettings
@@ -293,16 +295,31 @@ func (u *User) connect(ctx context.Context, o Options) error {
 	u.Handle = h
 	select {
 	case r := <-known:
-		if r.User.ID != 0 {
-			u.ID = r.User.ID
-		}
-		if r.Settings != nil {
-			u.Settings = r.Settings
-		}
+		u.is(r)
+		return nil
 	case <-h.Done():
+		err = h.Err()
 	case <-ctx.Done():
+		err = errors.Join(fail(session.ErrTimeout, "it was not known in time who the user is"), context.Cause(ctx))
 	}
-	return nil
+	select {
+	case r := <-known: // at the same moment
+		u.is(r)
+		return nil
+	default:
+		_ = h.Close()
+		return err
+	}
+}
+
+// is takes from READY who the user is.
+func (u *User) is(r readyUser) {
+	if r.User.ID != 0 {
+		u.ID = r.User.ID
+	}
+	if r.Settings != nil {
+		u.Settings = r.Settings
+	}
 }
 
 // readyUser is the part of READY that tells whose it is.

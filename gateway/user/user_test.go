@@ -347,7 +347,10 @@ func TestGatewayOptions(t *testing.T) {
 		{nil, nil, false, gateway.Options{}},
 		{nil, nil, true, gateway.Options{MaxMessage: gateway.SpacebarMaxMessage}},
 		{[]gateway.Encoding{"etf", "json"}, []gateway.Compression{"zstd-stream", "zlib-stream", "none"}, false, gateway.Options{}},
-		{[]gateway.Encoding{"json"}, []gateway.Compression{"zlib-stream", "none"}, false, gateway.Options{Compression: gateway.CompressionZlib}},
+		{[]gateway.Encoding{"json"}, []gateway.Compression{"zstd-stream", "none"}, false, gateway.Options{}},
+		{[]gateway.Encoding{"json"}, []gateway.Compression{"none", "brotli", "zlib-stream"}, false, gateway.Options{}},
+		{[]gateway.Encoding{"json"}, []gateway.Compression{"zlib-stream", "brotli"}, false, gateway.Options{Compression: gateway.CompressionZlib}},
+		{[]gateway.Encoding{"json"}, []gateway.Compression{"none"}, false, gateway.Options{Compression: gateway.CompressionNone}},
 		{[]gateway.Encoding{"etf"}, []gateway.Compression{"zstd-stream"}, false, gateway.Options{Compression: gateway.CompressionZstd, Encoding: gateway.EncodingETF}},
 		{[]gateway.Encoding{"cbor"}, []gateway.Compression{"brotli"}, false, gateway.Options{Compression: gateway.CompressionNone}},
 		{nil, []gateway.Compression{}, false, gateway.Options{Compression: gateway.CompressionNone}},
@@ -358,6 +361,29 @@ func TestGatewayOptions(t *testing.T) {
 			t.Errorf("%v %v: %+v", c.encodings, c.compressions, got)
 		}
 	}
+}
+
+// A user of whom nobody was told in time who it is, is none, and leaves no
+// connection behind.
+func TestNotToldInTime(t *testing.T) {
+	srv := start(t, fakegateway.Options{Profile: fakegateway.Documented})
+	ctx, cancel := context.WithCancel(within(t))
+	var handle *gateway.Handle
+	slow := make(chan struct{})
+	u, err := user.WithToken(ctx, srv.HTTPURL(), fakegateway.BobToken, user.Options{Gateway: gateway.Options{Setup: func(h *gateway.Handle) {
+		handle = h
+		h.ObserveState(func(s gateway.StateChange) {
+			if s.State == gateway.StateReady {
+				cancel()
+				<-slow // READY waits
+			}
+		})
+	}}})
+	close(slow)
+	if !errors.Is(err, gateway.ErrTimeout) || !errors.Is(err, context.Canceled) {
+		t.Fatalf("it is %v, %v", u, err)
+	}
+	<-handle.Done()
 }
 
 // A login that went well is not lost with the connection.
@@ -432,6 +458,26 @@ func TestGatewayBot(t *testing.T) {
 		if !errors.Is(err, c.is) || errors.As(err, &refused) && (refused.RetryAfter != c.retry || refused.Status != c.status) {
 			t.Errorf("%d %s: %v", c.status, c.body, err)
 		}
+	}
+}
+
+// What a server repeats of a bot's token is not shown, with and without "Bot ".
+func TestGatewayBotSecrets(t *testing.T) {
+	web, _ := behind(t, fakegateway.Options{}, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/api/v9/gateway/bot" {
+			return false
+		}
+		token := r.Header.Get("Authorization")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"message":"%s and %s"}`, token, strings.TrimPrefix(token, "Bot "))
+		return true
+	})
+	i, err := user.Discover(within(t), web.URL, user.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.GatewayBot(within(t), "Bot s3cr3t", user.Options{}); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("it says %v", err)
 	}
 }
 
