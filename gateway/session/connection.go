@@ -58,6 +58,8 @@ func (s *Session) fire(now time.Duration, timer int) {
 		}
 	case timerQueue:
 		s.flush(now)
+	case timerTell:
+		s.tellNext(now)
 	case timerDrain:
 		s.lose(now, &Error{Code: ErrReconnect, Message: "the server asked for a reconnect"}, true, CloseKeep)
 	case timerState:
@@ -214,8 +216,7 @@ func (s *Session) emitWrite(msg []byte) {
 func (s *Session) flush(now time.Duration) {
 	n := 0
 	for ; n < len(s.queue) && s.limit.userMay(now); n++ {
-		s.write(now, s.queue[n].msg)
-		s.sent(s.queue[n].id, nil)
+		s.writeSend(now, s.queue[n])
 	}
 	s.queue = append(s.queue[:0], s.queue[n:]...)
 	if len(s.queue) > 0 {
@@ -226,10 +227,11 @@ func (s *Session) flush(now time.Duration) {
 // settle fails all that waits to be sent.
 func (s *Session) settle(err *Error) {
 	for _, p := range s.queue {
-		s.sent(p.id, err)
+		s.settleSend(p, err)
 	}
 	s.queue = s.queue[:0]
 	s.set(timerQueue, never)
+	s.set(timerTell, never)
 }
 
 // leave gives the connection up: it is closed with code if it is still open,
@@ -254,6 +256,7 @@ func (s *Session) lose(now time.Duration, cause *Error, keep bool, code CloseCod
 		if now-s.readyAt >= stableAfter {
 			s.attempts = 0
 		}
+		s.doubtStanding(now, cause.CloseCode)
 	}
 	switch was {
 	case StateDialing, StateAwaitingHello:

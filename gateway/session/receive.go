@@ -167,12 +167,10 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) bool {
 		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server began a new session"})
 	}
 	s.snap, s.live, s.begun, s.resumed = snap, snap.ID != "", true, -1 // READY may also answer Resume
+	for i := range s.standing.list {
+		s.standing.list[i].due = true
+	}
 	s.becomeReady(now, false)
-	s.standing.messages(s.cfg.MaxMessage-len(`{"op":37,"d":}`), func(op int, d []byte) {
-		if msg, err := s.encode(op, d); err == nil {
-			_ = s.submit(now, pending{op: op, msg: msg})
-		}
-	})
 	return true
 }
 
@@ -198,6 +196,7 @@ func (s *Session) becomeReady(now time.Duration, resumed bool) {
 		s.stats.Gaps++
 		s.emit(Output{Kind: OutputGap, Gap: gap})
 	}
+	s.standAgain(now)
 }
 
 // reconnect obeys op 7. A server that names a delay (Spacebar: milliseconds)
