@@ -59,7 +59,10 @@ const (
 	maxRefusals = 2
 	freshFor    = time.Minute // a session gone for so long a server that resumes would still know
 	maxRejected = 3           // closes with 4000 or 4002 straight after Identify
+	maxRevoked  = 10          // closes with 4000 straight after an Identify that has worked
 	maxInvalid  = 5           // op 9 in a row on one connection
+	maxCorrupt  = 2           // streams of one transport
+	corruptFor  = time.Hour   // in which they count together
 )
 
 // Snapshot is what it takes to resume a session on another connection, in

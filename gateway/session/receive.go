@@ -177,7 +177,7 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) bool {
 func (s *Session) becomeReady(now time.Duration, resumed bool) {
 	s.state = StateReady
 	s.readyAt = now
-	s.wasReady = true
+	s.wasReady, s.worked = true, true
 	if resumed {
 		s.stats.Resumes++
 	}
@@ -233,7 +233,7 @@ func (s *Session) invalidSession(now time.Duration, resumable bool) {
 	}
 	s.settle(&Error{Code: ErrDisconnected, Message: "the session was ended before the message was sent"})
 	if s.state == StateReady {
-		s.goneAt = now
+		s.leaveReady(now)
 	}
 	if s.state == StateResuming && s.sentAuth && !resumable && now-s.goneAt < freshFor {
 		s.refusals++

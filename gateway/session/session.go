@@ -96,8 +96,11 @@ type Session struct {
 	badHost    bool
 	rejections int // 4000 or 4002 straight after Identify
 	invalids   int // op 9 on this connection
-	corrupt    int // streams on this transport
-	refused    int // connections on this transport, closed before Hello
+	corrupt    int // streams on this transport, the last of them
+	corruptAt  time.Duration
+	refused    int  // connections on this transport, closed before Hello
+	worked     bool // there was a Ready on this transport
+	blamed     bool // this connection may have failed for its transport, and there is another
 
 	lastID    SendID
 	latencies latencies

@@ -1030,6 +1030,22 @@ func TestBackoffResetsOnlyWhenStable(t *testing.T) {
 	}
 }
 
+// A session that stood for hours ends the back-off of an old outage, however it ends.
+func TestBackoffResetsWhenTheSessionIsEnded(t *testing.T) {
+	r := newRig(t).ready()
+	for range 8 {
+		r.closed(CloseAbnormal).redial().recv(`{"op":0,"t":"RESUMED","s":1,"d":{}}`)
+	}
+	for range 40 {
+		r.run(10 * time.Second)
+		r.recv(`{"op":11}`)
+	}
+	r.recv(`{"op":9,"s":5}`).closed(CloseSessionInvalid)
+	if r.s.attempts != 1 {
+		t.Fatalf("the back-off is that of %d attempts", r.s.attempts)
+	}
+}
+
 // A server that accepts and closes at once must not be hammered.
 func TestAcceptThenClose(t *testing.T) {
 	r := newRig(t).ready().closed(CloseNormal)
@@ -1144,6 +1160,31 @@ func TestWrongTokenOnSpacebar(t *testing.T) {
 		r.closed(CloseUnknownError).redial().recv(`{"op":0,"t":"RESUMED","s":1,"d":{}}`)
 	}
 	r.state(StateReady)
+}
+
+// A token that is revoked is answered the same way; of one that has worked it takes
+// more to tell, and no other failure in between.
+func TestRevokedTokenOnSpacebar(t *testing.T) {
+	r := newRig(t).ready().closed(CloseSessionInvalid)
+	for range maxRevoked - 1 {
+		r.redial().closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+	r.redial().closed(CloseAbnormal)
+	for range maxRevoked - 1 {
+		r.redial().closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+	r.redial().recv(readyMsg).closed(CloseSessionInvalid)
+	for range maxRevoked - 1 {
+		r.redial().closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+	r.redial().closed(CloseUnknownError)
+	r.state(StateClosed)
+	if err := r.out[len(r.out)-1].Err; err.Code != ErrAuthentication || !err.Fatal || err.CloseCode != CloseUnknownError {
+		t.Fatalf("ended with %v", err)
+	}
 }
 
 func TestIdentifyRejected(t *testing.T) {
@@ -1574,6 +1615,141 @@ func TestTransportStepsDown(t *testing.T) {
 	r.closed(CloseDecodeError)
 	if r.s.Transport() != (wire.Transport{}) {
 		t.Fatal("stepped beyond the last transport")
+	}
+}
+
+func auto(c *Config) {
+	c.Transports = []wire.Transport{{Compression: wire.Zstd}, {Compression: wire.Zlib}, {}}
+}
+
+// garbage is nothing that a compressed stream may hold.
+func (r *rig) garbage() *rig {
+	r.s.Received(r.now, r.conn, []byte("garbage"), true)
+	r.drain()
+	return r
+}
+
+// again lets time pass until the next dial, and opens it, without Hello.
+func (r *rig) again() *rig {
+	r.t.Helper()
+	was := r.conn
+	for r.conn == was {
+		at, ok := r.s.Deadline()
+		if !ok {
+			r.t.Fatalf("no dial; the state is %v; %s", r.s.State(), r.log())
+		}
+		r.run(at - r.now)
+	}
+	return r.opened()
+}
+
+// Finding out which transport a server takes does not use up the attempts.
+func TestTransportsAreTriedBeforeGivingUp(t *testing.T) {
+	for name, fail := range map[string]func(*rig){
+		"corrupt": func(r *rig) { r.garbage() },
+		"lost":    func(r *rig) { r.closed(CloseAbnormal) },
+		"lost or corrupt": func(r *rig) {
+			if r.conn%2 == 0 {
+				r.garbage()
+			} else {
+				r.closed(CloseAbnormal)
+			}
+		},
+	} {
+		r := newRig(t, auto).start().opened()
+		for range 10 {
+			if r.s.Transport() == (wire.Transport{}) {
+				break
+			}
+			fail(r)
+			r.again()
+		}
+		if r.s.Transport() != (wire.Transport{}) {
+			t.Fatalf("%s: still at %v", name, r.s.Transport())
+		}
+		r.recv(hello, readyMsg)
+		r.state(StateReady)
+	}
+	// A server that never works is given up all the same.
+	r := newRig(t, auto).start().opened()
+	for range 10 {
+		if r.s.Transport() != (wire.Transport{}) {
+			r.garbage()
+		} else {
+			r.closed(CloseAbnormal)
+		}
+		if r.s.State() == StateClosed {
+			return
+		}
+		r.again()
+	}
+	t.Fatalf("not given up after %d dials", r.conn)
+}
+
+// A transport that has worked is not given up because the server fails.
+func TestTransportThatWorkedIsKept(t *testing.T) {
+	hosts := new(Hosts)
+	set := func(c *Config) { auto(c); c.Hosts = hosts }
+	zstd := wire.Transport{Compression: wire.Zstd}
+	for _, code := range []CloseCode{1000, 1001, 1006, 1011, 1012, 1013, 4000} {
+		r := newRig(t, set).ready()
+		r.run(40 * time.Second)
+		r.closed(CloseAbnormal)
+		for range 5 {
+			r.again().closed(code)
+		}
+		if r.redial().recv(readyMsg); r.s.Transport() != zstd || hosts.best(testURL, r.s.cfg.Transports) != 0 {
+			t.Fatalf("%v: now at %v", code, r.s.Transport())
+		}
+	}
+	// One that the server refuses by name is.
+	for _, code := range []CloseCode{CloseDecodeError, CloseInvalidVersion} {
+		if r := newRig(t, set).ready().closed(CloseAbnormal).again().closed(code); r.s.Transport() == zstd {
+			t.Fatalf("%v: still at %v", code, r.s.Transport())
+		}
+	}
+	// Streams that break now and then say nothing; two within some time do.
+	r := newRig(t, set).ready()
+	for range 5 {
+		r.run(2 * corruptFor)
+		if r.s.State() != StateReady {
+			r.redial().recv(readyMsg)
+		}
+		r.garbage().redial().recv(readyMsg)
+	}
+	if r.s.Transport() != zstd {
+		t.Fatalf("after two corrupt streams in a day at %v", r.s.Transport())
+	}
+	if r.garbage(); r.s.Transport() == zstd {
+		t.Fatal("still at a transport that is broken")
+	}
+}
+
+// A stream that asks for too much asks for it again: the next transport may not. A
+// message that is too large is so in any.
+func TestStreamLimitStepsDown(t *testing.T) {
+	window := "\x28\xb5\x2f\xfd\x00\xff\x03\x00\x00x" // of gigabytes
+	r := newRig(t, auto).start().opened()
+	r.s.Received(r.now, r.conn, []byte(window), true)
+	r.drain()
+	if err := r.errs(ErrMessageTooBig); len(err) != 1 || err[0].Fatal || !strings.Contains(err[0].Message, "window is too large") || strings.Contains(err[0].Message, "raise") {
+		t.Fatalf("reported %v", err)
+	}
+	if r.again(); r.s.Transport().Compression != wire.Zlib {
+		t.Fatalf("at %v", r.s.Transport())
+	}
+	r = newRig(t, func(c *Config) { c.Transports = []wire.Transport{{Compression: wire.Zstd}} }).start().opened()
+	r.s.Received(r.now, r.conn, []byte(window), true)
+	r.drain()
+	r.state(StateClosed)
+	if err := r.errs(ErrMessageTooBig); len(err) != 1 || !err[0].Fatal || strings.Contains(err[0].Message, "raise") {
+		t.Fatalf("reported %v", err)
+	}
+	r = newRig(t, auto, func(c *Config) { c.MaxReceive = 5000 }).ready()
+	r.recv(`{"op":0,"t":"X","s":1,"d":"` + strings.Repeat("x", 6000) + `"}`)
+	r.state(StateClosed)
+	if err := r.errs(ErrMessageTooBig); len(err) != 1 || !strings.Contains(err[0].Message, "message is too large") || !strings.Contains(err[0].Message, "raise the limit of 5000 bytes") {
+		t.Fatalf("reported %v", err)
 	}
 }
 

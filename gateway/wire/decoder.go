@@ -53,8 +53,9 @@ func (l Limits) MaxFrame() int { return max(l.MaxMessage, frameLeast) }
 // LimitError tells that a message was refused for its size. The connection it
 // came from cannot go on: the rest of the stream depends on what was refused.
 type LimitError struct {
-	What  string
-	Limit int
+	What   string
+	Limit  int
+	Stream bool // it is the compression that asks for too much, whatever the size of messages may be
 }
 
 // Error says what is wrong.
@@ -360,5 +361,5 @@ func (d *Decoder) take(end int) []byte {
 }
 
 func (d *Decoder) tooLarge() error {
-	return &LimitError{"message is too large", d.limits.MaxMessage}
+	return &LimitError{"message is too large", d.limits.MaxMessage, false}
 }

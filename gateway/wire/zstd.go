@@ -178,7 +178,7 @@ func (z *zstdReader) read(o *output, in []byte, i int) (int, progress, error) {
 			blocks++
 			last = int(z.size - before)
 			if size := o.pos - o.start; size > ratioFrom && size/maxRatio > o.fed {
-				return i, 0, &LimitError{"message is compressed beyond reason", maxRatio}
+				return i, 0, &LimitError{"message is compressed beyond reason", maxRatio, true}
 			}
 			switch {
 			case !z.last:
@@ -258,7 +258,7 @@ func (z *zstdReader) frameHeader(b []byte) error {
 		// The window is the content: no more memory than that of the message.
 		window = uint64(z.wants)
 	case window > uint64(z.maxWindow):
-		return &LimitError{"zstd: window is too large", z.maxWindow}
+		return &LimitError{"zstd: window is too large", z.maxWindow, true}
 	}
 	z.window = int(min(window, 1<<30))
 	z.maxBlock = min(z.window, zstdMaxBlock)

@@ -85,6 +85,7 @@ type checker struct {
 	resumable bool          // there is one
 	resumes   int           // of it, in a row
 	refusals  int           // of resumes, in a row
+	rejected  int           // Identify, with 4000, in a row
 }
 
 func newChecker(c *chaos) *checker {
@@ -129,7 +130,7 @@ func (k *checker) handedOver(ok bool) {
 	k.everReady = false
 	k.conn, k.asked, k.beatConn, k.dialedAt = 0, 0, 0, 0
 	k.retryAt, k.notBefore, k.leaveBy, k.invalid = 0, 0, 0, false
-	k.resumable, k.doubted, k.resumes, k.refusals = ok, false, 0, 0
+	k.resumable, k.doubted, k.resumes, k.refusals, k.rejected = ok, false, 0, 0, 0
 	k.named = false
 	k.watch()
 	k.wakes = append(k.wakes, k.c.Now())
@@ -194,7 +195,7 @@ func (k *checker) output(o *session.Output) {
 		case session.StateReady:
 			k.readySince, k.everReady = now, true
 			_, k.resumable = k.c.Client.S().Snapshot()
-			k.over, k.doubted, k.resumes = false, k.blind, 0
+			k.over, k.doubted, k.resumes, k.rejected = false, k.blind, 0, 0
 			if o.Resumed {
 				k.refusals = 0
 			} else {
@@ -223,6 +224,8 @@ func (k *checker) output(o *session.Output) {
 			case o.Err == nil || k.fatal:
 			case !k.everReady && (o.Err.Code == session.ErrAuthentication || o.Err.Code == session.ErrIdentifyRejected):
 				k.fatal = true // it may give up an Identify that has never worked
+			case o.Err.Code == session.ErrAuthentication && k.rejected >= 10:
+				k.fatal = true // or that has ceased to
 			default:
 				k.violated("ended by itself: %v", o.Err)
 			}
@@ -296,7 +299,13 @@ const drain = 2 * time.Second
 // closing sees the code with which the present connection has closed. What codes
 // mean is said here anew (protocol section: Gateway Close Event Codes).
 func (k *checker) closing(code session.CloseCode) {
-	switch st := k.c.Client.State(); {
+	st := k.c.Client.State()
+	if st == session.StateIdentifying {
+		if k.rejected++; code != 4000 {
+			k.rejected = 0
+		}
+	}
+	switch {
 	case code == 4004 || 4010 <= code && code <= 4016:
 		k.fatal = true
 	case code == 4003 || code == 4006 || code == 4007:

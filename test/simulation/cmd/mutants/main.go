@@ -68,7 +68,7 @@ var mutants = []mutant{
 	{"4008 is taken for fatal", "closecode.go", `{CloseRateLimited, "rate limited", false, true,`, `{CloseRateLimited, "rate limited", true, true,`},
 	{"4004 is retried", "closecode.go", `{CloseAuthFailed, "authentication failed", true, false,`, `{CloseAuthFailed, "authentication failed", false, false,`},
 	{"wake-ups dial at once, always", "session.go", "max(now, s.dialedAt+wakeInterval, s.reconnectAt)", "now"},
-	{"an Identify that has worked is doubted", "connection.go", "!s.sentAuth || s.wasReady || ", "!s.sentAuth || "},
+	{"an Identify that has worked is doubted", "connection.go", "most = maxRevoked", "_ = 0"},
 	{"the socket is left open at the end", "connection.go", "if s.open {\n\t\ts.emit(Output{Kind: OutputClose", "if false {\n\t\ts.emit(Output{Kind: OutputClose"},
 	{"a timer runs on after the end", "connection.go", "s.stopTimers()\n}\n\n// lose", "}\n\n// lose"},
 }
