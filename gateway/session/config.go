@@ -55,6 +55,8 @@ const (
 
 	maxSessionText = 1024 // bytes of a session ID, or of a resume URL
 
+	keptText = 1 << 20 // bytes of the buffer of payloads that is kept, whatever comes
+
 	maxResumes  = 3
 	maxRefusals = 2
 	freshFor    = time.Minute // a session gone for so long a server that resumes would still know
@@ -182,6 +184,8 @@ func checkURL(u string) *Error {
 		what = "the gateway URL is empty"
 	case scheme != "ws" && scheme != "wss":
 		what = "the gateway URL must begin with ws:// or wss://"
+	case strings.Contains(host, "@"):
+		what = "the gateway URL has a user or a password in it, which no gateway asks for"
 	case host == "" || strings.HasPrefix(host, ":"):
 		what = "the gateway URL has no host"
 	case strings.ContainsFunc(u, func(r rune) bool { return r <= ' ' || r == 0x7f }):

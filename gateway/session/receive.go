@@ -8,7 +8,7 @@ import (
 
 // Idle reports whether Next would find nothing: no output is ready, and no message
 // of the last frame is left to look at.
-func (s *Session) Idle() bool { return s.head == len(s.out) && (s.dec == nil || !s.dec.Pending()) }
+func (s *Session) Idle() bool { return s.taken == len(s.out) && (s.dec == nil || !s.dec.Pending()) }
 
 // time is when the present message came.
 func (s *Session) time() time.Duration {
@@ -51,7 +51,7 @@ func (s *Session) message(msg []byte) {
 	// The server's numbers run on through op 7 and op 9.
 	s.snap.Seq = max(s.snap.Seq, m.Seq)
 	d := m.Data
-	if etf && len(d) > 0 {
+	if etf {
 		if d, err = s.translate(d); err != nil {
 			s.report(ErrMalformed, "a message that cannot be read was dropped ("+err.Error()+")")
 			return
@@ -82,8 +82,15 @@ func (s *Session) message(msg []byte) {
 	}
 }
 
-// translate turns an ETF payload into JSON that is valid until the next one.
+// translate turns an ETF payload into JSON that is valid until the next one. A
+// message need not have one.
 func (s *Session) translate(term []byte) (d []byte, err error) {
+	if len(term) == 0 {
+		return nil, nil
+	}
+	if cap(s.text) > keptText && len(term) < keptText/8 {
+		s.text = nil // after a READY of megabytes
+	}
 	s.text, err = wire.AppendJSON(s.text[:0], term)
 	return s.text, err
 }

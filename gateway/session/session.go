@@ -2,6 +2,7 @@ package session
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
@@ -47,7 +48,7 @@ type Session struct {
 	kinds *Kinds
 	rng   uint64
 	out   []Output
-	head  int
+	taken int // of out
 
 	state    State
 	conn     Conn
@@ -71,7 +72,7 @@ type Session struct {
 	limit        limiter
 	queue        []pending
 	text         []byte // a payload translated to JSON
-	heads        [1 << headBits]head
+	heads        [1 << headBits]knownHead
 
 	// The session.
 	identify []byte
@@ -158,8 +159,8 @@ func (s *Session) Snapshot() (snap Snapshot, ok bool) {
 // with an OutputSession or an OutputGap.
 func (s *Session) Lost() (l Loss, ok bool) {
 	l.Standing = s.standing.text()
-	for i := range s.out[s.head:] {
-		if o := &s.out[s.head+i]; o.Kind == OutputGap {
+	for i := range s.out[s.taken:] {
+		if o := &s.out[s.taken+i]; o.Kind == OutputGap {
 			l.Gap = *o.Gap
 			return l, true
 		}
@@ -196,11 +197,11 @@ func (s *Session) Deadline() (at time.Duration, ok bool) { return s.deadline, s.
 // points to is valid until the next call of any method.
 func (s *Session) Next() *Output {
 	for {
-		if s.head < len(s.out) {
-			s.head++
-			return &s.out[s.head-1]
+		if s.taken < len(s.out) {
+			s.taken++
+			return &s.out[s.taken-1]
 		}
-		s.out, s.head = s.out[:0], 0
+		s.out, s.taken = s.out[:0], 0
 		if s.dec == nil {
 			return nil
 		}
@@ -216,10 +217,6 @@ func (s *Session) Next() *Output {
 		}
 	}
 }
-
-// More reports whether an output is ready without looking at further messages
-// of the last frame.
-func (s *Session) More() bool { return s.head < len(s.out) }
 
 // Start begins to connect.
 func (s *Session) Start(now time.Duration) {
@@ -640,7 +637,7 @@ func (s *Session) host() string {
 		u = s.snap.ResumeURL
 	}
 	_, host, _ := splitURL(u)
-	return host
+	return host[strings.LastIndexByte(host, '@')+1:] // a restored URL may name a user
 }
 
 // printable bounds a text that a server chose, and takes what could disturb a

@@ -1766,12 +1766,15 @@ func TestURLs(t *testing.T) {
 			t.Errorf("buildURL(%s) = %s, want %s", in, got, want)
 		}
 	}
-	for _, bad := range []string{"", "x", "http://x", "https://x", "wss://", "wss:///path", "file:///etc/passwd", "javascript:alert(1)", "wss://a b", "wss://a\n", "ws//x", "wss://:80", "//x"} {
-		if _, err := New(Config{URL: bad}); !errors.Is(err, &Error{Code: ErrInvalidURL}) {
+	for _, bad := range []string{"", "x", "http://x", "https://x", "wss://", "wss:///path", "file:///etc/passwd", "javascript:alert(1)", "wss://a b", "wss://a\n", "ws//x", "wss://:80", "//x", "wss://user:hunter2@x", "wss://hunter2@x/", "wss://@x"} {
+		if _, err := New(Config{URL: bad}); !errors.Is(err, &Error{Code: ErrInvalidURL}) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("New(%q): %v", bad, err)
 		}
 	}
-	for resume, ok := range map[string]bool{"wss://a": true, "ws://a": false, "https://a": false, "file:///x": false, "javascript:x": false, "": false} {
+	if err := checkURL("wss://x/a@b?c=d@e"); err != nil {
+		t.Errorf("an @ behind the host: %v", err)
+	}
+	for resume, ok := range map[string]bool{"wss://a": true, "ws://a": false, "https://a": false, "file:///x": false, "javascript:x": false, "": false, "wss://u:p@a": false} {
 		if resumeURLAllowed("wss://m", resume) != ok {
 			t.Errorf("resume at %q allowed = %v", resume, !ok)
 		}
@@ -1901,5 +1904,65 @@ func BenchmarkReceived(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What was restored may name a user, which is nobody's business either.
+func TestRestoredUserIsNotPrinted(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Restore = &Snapshot{ID: "abc", ResumeURL: "wss://user:hunter2@resume.test/"} }).start()
+	r.s.Closed(r.now, r.conn, CloseAbnormal, "", "no route")
+	r.drain()
+	if err := r.errs(ErrDialFailed); len(err) != 1 || strings.Contains(err[0].Message, "hunter2") || !strings.Contains(err[0].Message, "to resume.test:") {
+		t.Fatalf("reported %v", err)
+	}
+}
+
+// etfRig is ready over ETF; the function it returns gives it messages.
+func etfRig(t *testing.T, change ...func(*Config)) (r *rig, feed func(text string)) {
+	r = newRig(t, append(change, func(c *Config) { c.Transports = []wire.Transport{{Encoding: wire.ETF}} })...).start().opened()
+	feed = func(text string) {
+		t.Helper()
+		b, err := wire.AppendETF(nil, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.s.Received(r.now, r.conn, b, true)
+		r.drain()
+	}
+	feed(hello)
+	feed(readyMsg)
+	r.state(StateReady)
+	r.out = nil
+	return r, feed
+}
+
+// An event without a payload is one, in either encoding.
+func TestEventWithoutPayload(t *testing.T) {
+	const msg = `{"op":0,"t":"X","s":5}`
+	etf, feed := etfRig(t)
+	feed(msg)
+	for enc, r := range map[string]*rig{"json": newRig(t).ready().recv(msg), "etf": etf} {
+		if len(r.errs(ErrMalformed)) != 0 {
+			t.Errorf("%s: %s", enc, r.log())
+		}
+		if d := r.take(OutputDispatch); len(d) != 1 || len(d[0].Data) != 0 || d[0].Seq != 5 {
+			t.Errorf("%s: dispatched %v", enc, d)
+		}
+	}
+}
+
+// A large payload does not take its room for good.
+func TestTranslationIsLetGo(t *testing.T) {
+	r, feed := etfRig(t)
+	feed(`{"op":0,"t":"X","s":5,"d":"` + strings.Repeat("x", 2*keptText) + `"}`)
+	feed(event("X", 6))
+	if n := cap(r.s.text); n > keptText {
+		t.Fatalf("%d bytes are kept", n)
+	}
+}
+
+func TestStateString(t *testing.T) {
+	if s := State(200).String(); s != "unknown" || StateClosed.String() != "closed" {
+		t.Fatalf("%s, %v", s, StateClosed)
 	}
 }

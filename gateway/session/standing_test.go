@@ -482,13 +482,7 @@ func TestPartsAreOneSend(t *testing.T) {
 		t.Fatalf("settled %v", sent)
 	}
 	// In ETF, whose numbers are larger than those of JSON.
-	r = newRig(t, spacebar, func(c *Config) { c.Transports = []wire.Transport{{Encoding: wire.ETF}} }).start().opened()
-	for _, text := range []string{hello, readyMsg} {
-		b, _ := wire.AppendETF(nil, []byte(text))
-		r.s.Received(r.now, r.conn, b, true)
-		r.drain()
-	}
-	r.out = nil
+	r, _ = etfRig(t, spacebar)
 	numbers := strings.Repeat("[0,99],", 150)
 	ranges := func(id int) string {
 		return fmt.Sprintf(`"%d":{"channels":{"1":[%s]}}`, id, numbers[:len(numbers)-1])
