@@ -30,6 +30,7 @@ import (
 //   - Identify and Resume are not repeated within a second;
 //   - no more than 120 messages leave within 60 seconds;
 //   - every send settles exactly once, in time, and at once when the session goes;
+//     what failed is not sent, and what is refused is not told to sessions for ever;
 //   - a latency is not longer than its connection;
 //   - fatal codes end the handle, nothing else does;
 //   - after the end nothing happens.
@@ -86,10 +87,15 @@ type checker struct {
 	resumes   int           // of it, in a row
 	refusals  int           // of resumes, in a row
 	rejected  int           // Identify, with 4000, in a row
+
+	// Joins of voice channels.
+	joins   int
+	joining map[session.SendID]string // how to tell them
+	failed  []string                  // and those that were not sent, as the client says
 }
 
 func newChecker(c *chaos) *checker {
-	k := &checker{c: c, last: map[string]int{}, pending: map[session.SendID]time.Duration{}, waits: map[time.Duration]int{}, interval: c.o.Server.Interval, lastSeq: -1}
+	k := &checker{c: c, last: map[string]int{}, pending: map[session.SendID]time.Duration{}, waits: map[time.Duration]int{}, joining: map[session.SendID]string{}, interval: c.o.Server.Interval, lastSeq: -1}
 	k.listen()
 	return k
 }
@@ -130,6 +136,7 @@ func (k *checker) handedOver(ok bool) {
 	k.everReady = false
 	k.conn, k.asked, k.beatConn, k.dialedAt = 0, 0, 0, 0
 	k.retryAt, k.notBefore, k.leaveBy, k.invalid = 0, 0, 0, false
+	clear(k.joining)
 	k.resumable, k.doubted, k.resumes, k.refusals, k.rejected = ok, false, 0, 0, 0
 	k.named = false
 	k.watch()
@@ -168,6 +175,9 @@ func (k *checker) output(o *session.Output) {
 	case session.OutputWrite:
 		if o.Conn != k.conn || k.c.Client.line == nil {
 			k.violated("writes to a connection that is gone")
+		}
+		if k.c.spacebar && len(o.Data) > session.SpacebarMaxMessage {
+			k.violated("a message of %d bytes", len(o.Data))
 		}
 		m := Write{At: now, Conn: o.Conn}
 		m.Op, m.Data = read(o.Data, o.Binary)
@@ -231,6 +241,9 @@ func (k *checker) output(o *session.Output) {
 			}
 		}
 	case session.OutputSent:
+		if mark := k.joining[o.ID]; mark != "" && o.Err != nil {
+			k.failed = append(k.failed, mark)
+		}
 		since, waits := k.pending[o.ID]
 		switch {
 		case !waits:
@@ -483,12 +496,29 @@ func (k *checker) spins() {
 
 // maxStandingSends is how many messages may be told a new session beyond what
 // the queue may hold.
-const maxStandingSends = 4
+const maxStandingSends = 8
+
+// join joins a voice channel, in a way that can be told from all others.
+func (k *checker) join(guild, channel string) (session.SendID, error) {
+	k.joins++
+	mark := fmt.Sprintf(`"preferred_region":"join %d"`, k.joins)
+	id, err := k.c.send(4, `{"guild_id":"`+guild+`","channel_id":"`+channel+`","self_mute":false,"self_deaf":false,`+mark+`}`)
+	if err == nil {
+		k.joining[id] = mark
+	}
+	return id, err
+}
 
 // wrote looks at a message that has left.
 func (k *checker) wrote(m *Write) {
 	k.rate(m.At)
 	switch m.Op {
+	case 4:
+		for _, mark := range k.failed {
+			if strings.Contains(m.Data, mark) {
+				k.violated("a join is sent that has failed: %s", m.Data)
+			}
+		}
 	case 1:
 		if k.beatConn == m.Conn && k.beatAt == k.authAt && m.At > k.authAt {
 			k.lot("the first heartbeat comes after", m.At-k.authAt)
