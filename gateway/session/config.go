@@ -107,7 +107,8 @@ type Config struct {
 	// Version of the gateway protocol; 0 means DefaultVersion.
 	Version int
 	// Transports in the order in which to try them; none means plain JSON. The
-	// next one is tried when the server refuses one, or breaks its stream twice.
+	// next one is tried when the server refuses one, or breaks its stream twice; one
+	// that has worked is not given up because the server fails.
 	Transports []wire.Transport
 	// Hosts remembers which of them a server takes; nil remembers nothing.
 	Hosts *Hosts

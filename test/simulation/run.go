@@ -212,7 +212,7 @@ func (c *chaos) peace() {
 	// takes some sessions to find that out.
 	stood := time.Duration(0)
 	if c.spacebar {
-		limit, stood = 15*time.Minute, time.Minute
+		limit, stood = 15*time.Minute, 2*time.Minute
 	}
 	if !c.until(limit, func() bool {
 		return c.Client.State() == session.StateReady && c.Now()-c.check.readySince >= stood
@@ -626,7 +626,7 @@ func (c *chaos) stand() (session.SendID, error) {
 	}
 	var all []string
 	for range 1 + c.r.IntN(120) {
-		all = append(all, fmt.Sprintf(`"%d":{"typing":true,"threads":true,"activities":true}`, 1e18+c.r.IntN(40)))
+		all = append(all, fmt.Sprintf(`"%d":{"typing":true,"threads":true,"activities":true}`, 1e18+c.r.IntN(8)))
 	}
 	return c.send(37, `{"subscriptions":{`+strings.Join(all, ",")+`}}`)
 }
