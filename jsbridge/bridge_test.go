@@ -101,7 +101,7 @@ func TestHotPath(t *testing.T) {
 	if find(h).seq != 6 {
 		t.Fatalf("seq in memory is %v", find(h).seq)
 	}
-	if session.Head(r>>3&3) != session.HeadPlain {
+	if session.Alike(r>>3&3) != session.AlikePlain {
 		t.Fatal("others that begin alike are not recognized")
 	}
 	if r := again(h, 1, r>>5, 7); r != int32(session.GlancedEvent) || find(h).seq != 7 {

@@ -149,7 +149,7 @@ func received(handle, conn, n, binary int32) int32 {
 
 // glance is received for the two ends of a text message: its first bytes stand
 // at the beginning of the input, its last bytes at tailAt (see session.Glance).
-// It returns the session.Glanced, from the fourth bit on the session.Head, and from
+// It returns the session.Glanced, from the fourth bit on the session.Alike, and from
 // the sixth on the ID of the event's kind.
 //
 //go:wasmexport glance

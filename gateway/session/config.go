@@ -55,11 +55,16 @@ const (
 
 	maxSessionText = 1024 // bytes of a session ID, or of a resume URL
 
+	keptText = 1 << 20 // bytes of the buffer of payloads that is kept, whatever comes
+
 	maxResumes  = 3
 	maxRefusals = 2
 	freshFor    = time.Minute // a session gone for so long a server that resumes would still know
 	maxRejected = 3           // closes with 4000 or 4002 straight after Identify
+	maxRevoked  = 10          // closes with 4000 straight after an Identify that has worked
 	maxInvalid  = 5           // op 9 in a row on one connection
+	maxCorrupt  = 2           // streams of one transport
+	corruptFor  = time.Hour   // in which they count together
 )
 
 // Snapshot is what it takes to resume a session on another connection, in
@@ -102,7 +107,8 @@ type Config struct {
 	// Version of the gateway protocol; 0 means DefaultVersion.
 	Version int
 	// Transports in the order in which to try them; none means plain JSON. The
-	// next one is tried when the server refuses one, or breaks its stream twice.
+	// next one is tried when the server refuses one, or breaks its stream twice; one
+	// that has worked is not given up because the server fails.
 	Transports []wire.Transport
 	// Hosts remembers which of them a server takes; nil remembers nothing.
 	Hosts *Hosts
@@ -179,6 +185,8 @@ func checkURL(u string) *Error {
 		what = "the gateway URL is empty"
 	case scheme != "ws" && scheme != "wss":
 		what = "the gateway URL must begin with ws:// or wss://"
+	case strings.Contains(host, "@"):
+		what = "the gateway URL has a user or a password in it, which no gateway asks for"
 	case host == "" || strings.HasPrefix(host, ":"):
 		what = "the gateway URL has no host"
 	case strings.ContainsFunc(u, func(r rune) bool { return r <= ' ' || r == 0x7f }):

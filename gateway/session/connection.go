@@ -17,7 +17,7 @@ func (s *Session) dial(now time.Duration) {
 	s.open = true
 	s.dialedAt = now
 	s.stats.Dials++
-	s.sentAuth, s.invalids = false, 0
+	s.sentAuth, s.invalids, s.blamed = false, 0, false
 	s.beatAt, s.heard = never, false
 	s.reconnectIn, s.reconnectAt = never, 0
 	s.stopTimers()
@@ -58,6 +58,8 @@ func (s *Session) fire(now time.Duration, timer int) {
 		}
 	case timerQueue:
 		s.flush(now)
+	case timerTell:
+		s.tellNext(now)
 	case timerDrain:
 		s.lose(now, &Error{Code: ErrReconnect, Message: "the server asked for a reconnect"}, true, CloseKeep)
 	case timerState:
@@ -214,8 +216,7 @@ func (s *Session) emitWrite(msg []byte) {
 func (s *Session) flush(now time.Duration) {
 	n := 0
 	for ; n < len(s.queue) && s.limit.userMay(now); n++ {
-		s.write(now, s.queue[n].msg)
-		s.sent(s.queue[n].id, nil)
+		s.writeSend(now, s.queue[n])
 	}
 	s.queue = append(s.queue[:0], s.queue[n:]...)
 	if len(s.queue) > 0 {
@@ -226,10 +227,11 @@ func (s *Session) flush(now time.Duration) {
 // settle fails all that waits to be sent.
 func (s *Session) settle(err *Error) {
 	for _, p := range s.queue {
-		s.sent(p.id, err)
+		s.settleSend(p, err)
 	}
 	s.queue = s.queue[:0]
 	s.set(timerQueue, never)
+	s.set(timerTell, never)
 }
 
 // leave gives the connection up: it is closed with code if it is still open,
@@ -250,10 +252,8 @@ func (s *Session) lose(now time.Duration, cause *Error, keep bool, code CloseCod
 	was, asked := s.state, s.reconnectIn != never
 	s.leave(code, &Error{Code: ErrDisconnected, Message: "the connection was lost before the message was sent", CloseCode: cause.CloseCode})
 	if was == StateReady {
-		s.goneAt = s.heardAt
-		if now-s.readyAt >= stableAfter {
-			s.attempts = 0
-		}
+		s.leaveReady(now)
+		s.doubtStanding(now, cause.CloseCode)
 	}
 	switch was {
 	case StateDialing, StateAwaitingHello:
@@ -279,7 +279,7 @@ func (s *Session) lose(now time.Duration, cause *Error, keep bool, code CloseCod
 	if !keep || !s.live {
 		s.loseSession(cause)
 	}
-	if !s.wasReady && !cause.Fatal {
+	if !s.wasReady && !cause.Fatal && !s.blamed {
 		if s.failures++; s.cfg.Attempts > 0 && s.failures >= s.cfg.Attempts {
 			cause.Fatal = true
 			cause.Message += " (gave up after " + strconv.Itoa(s.failures) + " attempts)"
@@ -297,6 +297,15 @@ func (s *Session) lose(now time.Duration, cause *Error, keep bool, code CloseCod
 		delay = max(delay, s.reconnectAt-now)
 	}
 	s.backoff(now, cause, delay)
+}
+
+// leaveReady notes the end of a session, or of its connection. The back-off starts
+// over if it has stood for a time.
+func (s *Session) leaveReady(now time.Duration) {
+	s.goneAt = s.heardAt
+	if now-s.readyAt >= stableAfter {
+		s.attempts = 0
+	}
 }
 
 func (s *Session) backoff(now time.Duration, cause *Error, delay time.Duration) {
@@ -321,13 +330,23 @@ func (s *Session) resumeAgain() bool {
 // rejected looks at a connection that ended between Identify and READY. Some
 // servers answer a wrong token, or an Identify they cannot read, with a code
 // that otherwise asks for another try: after a few of those the answer is
-// plain. An Identify that has worked is not doubted: it is the server that fails.
+// plain. Of an Identify that has worked it takes many: the server may fail, but the
+// token may also have been revoked.
 func (s *Session) rejected(cause *Error) {
-	code := cause.CloseCode
-	if !s.sentAuth || s.wasReady || code != CloseUnknownError && code != CloseDecodeError {
+	code, most := cause.CloseCode, maxRejected
+	if s.wasReady {
+		most = maxRevoked
+	}
+	switch {
+	case !s.sentAuth:
+		return
+	case s.wasReady && code != CloseUnknownError:
+		s.rejections = 0 // the server fails, in more ways than one
+		return
+	case code != CloseUnknownError && code != CloseDecodeError:
 		return
 	}
-	if s.rejections++; s.rejections < maxRejected {
+	if s.rejections++; s.rejections < most {
 		return
 	}
 	cause.Fatal = true
@@ -342,11 +361,16 @@ func (s *Session) rejected(cause *Error) {
 
 // stepDown moves on to the next transport if the server seems to refuse the
 // present one: it accepted the connection and closed before Hello. A lost
-// connection must happen twice to count.
+// connection must happen twice to count. A transport that has worked is not
+// doubted, unless the code says that it is what the URL asks for.
 func (s *Session) stepDown(code CloseCode) bool {
-	if s.transport+1 >= len(s.cfg.Transports) || code == 0 || code.Policy().Fatal && code != CloseInvalidVersion {
+	if s.lastTransport() || code == 0 || code.Policy().Fatal && code != CloseInvalidVersion {
 		return false
 	}
+	if s.worked && code != CloseDecodeError && code != CloseInvalidVersion {
+		return false
+	}
+	s.blamed = true
 	s.refused++
 	if (code == CloseAbnormal || code == CloseNormal || code == CloseGoingAway) && s.refused < 2 {
 		return false
@@ -355,24 +379,46 @@ func (s *Session) stepDown(code CloseCode) bool {
 	return true
 }
 
+func (s *Session) lastTransport() bool { return s.transport+1 >= len(s.cfg.Transports) }
+
 func (s *Session) nextTransport() {
 	s.transport++
-	s.refused, s.corrupt = 0, 0
+	s.refused, s.corrupt, s.worked = 0, 0, false
 }
 
 // broken ends a connection whose bytes cannot be decompressed. What they might
-// have meant is not guessed at: the session is resumed.
+// have meant is not guessed at: the session is resumed, with the next transport if
+// this one's streams have been broken twice in some time, or ask for more than can
+// be given, which they would again.
 func (s *Session) broken(err error) {
 	now := s.time()
-	if _, tooLarge := err.(*wire.LimitError); tooLarge {
-		s.lose(now, &Error{Code: ErrMessageTooBig, Message: "a message is larger than the limit of " + strconv.Itoa(s.cfg.MaxReceive) + " bytes; raise the limit if the server is to be trusted", Fatal: true}, true, CloseKeep)
-		return
+	cause := &Error{Code: ErrCorruptStream, Message: "the compressed stream is broken (" + err.Error() + "); reconnecting"}
+	if now-s.corruptAt >= corruptFor {
+		s.corrupt = 0
 	}
-	s.corrupt++
-	if s.corrupt >= 2 && s.transport+1 < len(s.cfg.Transports) {
-		s.nextTransport()
+	s.corrupt, s.corruptAt = s.corrupt+1, now
+	most := maxCorrupt
+	if limit, ok := err.(*wire.LimitError); ok {
+		cause = &Error{Code: ErrMessageTooBig, Message: "the server sent more than is taken (" + err.Error() + ")"}
+		switch {
+		case !limit.Stream:
+			cause.Message += "; raise the limit of " + strconv.Itoa(s.cfg.MaxReceive) + " bytes if the server is to be trusted"
+			cause.Fatal = true
+		case s.lastTransport():
+			cause.Message += "; choose another compression"
+			cause.Fatal = true
+		default:
+			cause.Message += "; reconnecting with another compression"
+			most = 1
+		}
 	}
-	s.lose(now, &Error{Code: ErrCorruptStream, Message: "the compressed stream is broken (" + err.Error() + "); reconnecting"}, true, CloseKeep)
+	if !cause.Fatal && !s.lastTransport() {
+		s.blamed = true
+		if s.corrupt >= most {
+			s.nextTransport()
+		}
+	}
+	s.lose(now, cause, true, CloseKeep)
 }
 
 // loseSession notes that the session is gone, and since when.

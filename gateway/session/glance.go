@@ -18,121 +18,121 @@ const (
 	// GlancedEvent: an event that somebody observes; it has been counted.
 	GlancedEvent
 	// GlancedPayload: a GlancedEvent whose payload is known to run from the last
-	// byte of head to the first of tail.
+	// byte of the head up to the first of the tail.
 	GlancedPayload
 	// GlancedPayloadLast: a GlancedEvent whose payload is known to run from the
-	// last byte of head to the last but one of the message.
+	// last byte of the head to the last but one of the message.
 	GlancedPayloadLast
 )
 
-// Head says what a driver may conclude from the beginning of a message for those
-// that begin alike (see Session.Again).
-type Head uint8
+// Alike says what a driver may conclude from the head of a message for those that
+// begin alike (see Session.Again).
+type Alike uint8
 
 const (
-	// HeadOdd: nothing.
-	HeadOdd Head = iota
-	// HeadPlain: all up to the payload is the same for every event of the kind; the
-	// number stands at the end, as `,"s":123}`, and the payload runs up to there.
-	HeadPlain
-	// HeadNumbered: it is but for the number, behind `,"s":`, and the payload runs
-	// up to the last character.
-	HeadNumbered
+	// AlikeNot: nothing.
+	AlikeNot Alike = iota
+	// AlikePlain: the head is the same for every event of the kind; the number stands
+	// at the end, as `,"s":123}`, and the payload runs up to there.
+	AlikePlain
+	// AlikeNumbered: it is but for the number, behind `,"s":`, and the payload runs up
+	// to the last character.
+	AlikeNumbered
 )
 
-// head remembers the beginning of a message, up to its payload. Every event of a
-// kind begins with the same bytes, but for the number where that stands before
-// the payload, and comparing them takes a third of the time that reading them
+// knownHead remembers the head of a message: its beginning, up to its payload. Every
+// event of a kind begins with the same bytes, but for the number where that stands
+// before the payload, and comparing them takes a third of the time that reading them
 // does in WebAssembly.
-// Heads have their room for good: kinds may take turns in one, at no cost.
-type head struct {
+// Known heads have their room for good: kinds may take turns in one, at no cost.
+type knownHead struct {
 	kind *Kind
 	n    int // of text: all of it, or what stands before the number
 	end  int // of text: where ends what stands behind the number, n if there is none
 	text [maxHead]byte
 }
 
-// headOf returns where the head of messages that begin like this one is
+// known returns where the head of messages that begin like this one is
 // remembered: Spacebar writes {"op":0,"t":"NAME","d":{ and the documented server
 // {"t":"NAME","s":123,"op":0,"d":{.
-func (s *Session) headOf(begin []byte) *head {
+func (s *Session) known(head []byte) *knownHead {
 	var word uint64
-	if begin[2] == 't' {
-		word = binary.LittleEndian.Uint64(begin[6:]) + 3*binary.LittleEndian.Uint64(begin[14:])
+	if head[2] == 't' {
+		word = binary.LittleEndian.Uint64(head[6:]) + 3*binary.LittleEndian.Uint64(head[14:])
 	} else {
-		word = binary.LittleEndian.Uint64(begin[len(begin)-16:]) ^ binary.LittleEndian.Uint64(begin[12:])
+		word = binary.LittleEndian.Uint64(head[len(head)-16:]) ^ binary.LittleEndian.Uint64(head[12:])
 	}
 	return &s.heads[word*0x9e3779b97f4a7c15>>(64-headBits)]
 }
 
-// match compares a beginning with the head and returns the number in it, -1 if
+// match compares a head with the known one and returns the number in it, -1 if
 // it has none.
-func (h *head) match(begin []byte) (seq int64, ok bool) {
+func (h *knownHead) match(head []byte) (seq int64, ok bool) {
 	n := h.n
 	if h.end == n {
-		return -1, n > 0 && string(begin) == string(h.text[:n])
+		return -1, n > 0 && string(head) == string(h.text[:n])
 	}
-	if n >= len(begin) || string(begin[:n]) != string(h.text[:n]) {
+	if n >= len(head) || string(head[:n]) != string(h.text[:n]) {
 		return 0, false
 	}
 	i := n
-	for i < len(begin) && begin[i]-'0' <= 9 {
-		seq = seq*10 + int64(begin[i]-'0')
+	for i < len(head) && head[i]-'0' <= 9 {
+		seq = seq*10 + int64(head[i]-'0')
 		i++
 	}
-	return seq, i > n && i-n <= maxDigits && string(begin[i:]) == string(h.text[n:h.end])
+	return seq, i > n && i-n <= maxDigits && string(head[i:]) == string(h.text[n:h.end])
 }
 
 // remember takes the head of a message of a kind: all of it if there is no number
 // in it, otherwise what stands around the number, which is behind the name. A head
 // of another form is not worth remembering.
-func (h *head) remember(begin []byte, kind *Kind, numbered bool) {
+func (h *knownHead) remember(head []byte, kind *Kind, numbered bool) {
 	const number = `,"s":`
-	from, to := len(begin), len(begin) // of the number
+	from, to := len(head), len(head) // of the number
 	if numbered {
-		from = bytes.Index(begin, []byte(number))
-		if begin[2] != 't' || from < 0 {
+		from = bytes.Index(head, []byte(number))
+		if head[2] != 't' || from < 0 {
 			return
 		}
 		from += len(number)
-		for to = from; to < len(begin) && begin[to]-'0' <= 9; to++ {
+		for to = from; to < len(head) && head[to]-'0' <= 9; to++ {
 		}
 	}
-	if len(begin) > maxHead || numbered && to == len(begin) {
+	if len(head) > maxHead || numbered && to == len(head) {
 		return
 	}
 	h.kind = kind
-	h.n = copy(h.text[:], begin[:from])
-	h.end = h.n + copy(h.text[h.n:], begin[to:])
+	h.n = copy(h.text[:], head[:from])
+	h.end = h.n + copy(h.text[h.n:], head[to:])
 }
 
 // Glance is Received for a text message of which only the two ends are at hand
 // (see wire.GlanceHead): head ends with the brace that opens the payload, if
 // there is one, tail begins with the last comma of the message. Unless the result
 // is GlancedNothing the message is dealt with and kind is its event; no output
-// follows, and head says whether others that begin like it may be given to Again.
+// follows, and alike says whether others that begin like it may be given to Again.
 //
 // It is not told the time: a driver that glances must also give something to
 // Received now and then, which the server's ACKs see to.
-func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanced, head Head) {
-	if !s.plain(conn) || len(begin) <= minHead {
-		return nil, GlancedNothing, HeadOdd
+func (s *Session) Glance(conn Conn, head, tail []byte) (kind *Kind, result Glanced, alike Alike) {
+	if !s.plain(conn) || len(head) <= minHead {
+		return nil, GlancedNothing, AlikeNot
 	}
-	kind, seq, brace := s.meet(begin)
+	kind, seq, brace := s.meet(head)
 	if kind == nil {
-		return nil, GlancedNothing, HeadOdd
+		return nil, GlancedNothing, AlikeNot
 	}
 	last, ok := seq >= 0, false
 	if !last {
-		if seq, ok = wire.GlanceTail(end); !ok {
-			return nil, GlancedNothing, HeadOdd
+		if seq, ok = wire.GlanceTail(tail); !ok {
+			return nil, GlancedNothing, AlikeNot
 		}
 	}
 	result = s.passed(kind, seq)
 	if brace {
-		head = HeadPlain
+		alike = AlikePlain
 		if last {
-			head = HeadNumbered
+			alike = AlikeNumbered
 		}
 	}
 	if result == GlancedEvent && brace {
@@ -141,7 +141,7 @@ func (s *Session) Glance(conn Conn, begin, end []byte) (kind *Kind, result Glanc
 			result = GlancedPayloadLast
 		}
 	}
-	return kind, result, head
+	return kind, result, alike
 }
 
 // Again is Glance for a message of which the driver knows by itself that it begins
@@ -168,7 +168,7 @@ func (s *Session) Passed(seq int64) {
 
 // plain reports whether an event that comes now on conn is one like any other.
 func (s *Session) plain(conn Conn) bool {
-	return s.state == StateReady && conn == s.conn && s.timers[timerProbe] == never && s.head == len(s.out)
+	return s.state == StateReady && conn == s.conn && s.timers[timerProbe] == never && s.taken == len(s.out)
 }
 
 // passed counts an event, unless it is one of a replay.
@@ -184,16 +184,16 @@ func (s *Session) passed(kind *Kind, seq int64) Glanced {
 	return GlancedEvent
 }
 
-// meet reads the beginning of a message, which it remembers: its kind, nil if there
+// meet reads the head of a message, which it remembers: its kind, nil if there
 // is more to it than a glance tells, the number, -1 if that comes later, and whether
 // the payload begins with the last byte.
-func (s *Session) meet(begin []byte) (kind *Kind, seq int64, brace bool) {
-	h := s.headOf(begin)
-	if seq, ok := h.match(begin); ok {
+func (s *Session) meet(head []byte) (kind *Kind, seq int64, brace bool) {
+	h := s.known(head)
+	if seq, ok := h.match(head); ok {
 		return h.kind, seq, true
 	}
 	var m wire.Message
-	if !wire.GlanceHead(begin, &m) {
+	if !wire.GlanceHead(head, &m) {
 		return nil, 0, false
 	}
 	kind = s.kinds.arrived(m.Type)
@@ -202,7 +202,7 @@ func (s *Session) meet(begin []byte) (kind *Kind, seq int64, brace bool) {
 	}
 	brace = len(m.Data) == 1 && m.Data[0] == '{'
 	if brace {
-		h.remember(begin, kind, m.Seq >= 0)
+		h.remember(head, kind, m.Seq >= 0)
 	}
 	return kind, m.Seq, brace
 }

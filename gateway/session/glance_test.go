@@ -38,7 +38,7 @@ func TestGlanceIsReceived(t *testing.T) {
 		if !strings.Contains(msg[1:], "{") {
 			begin = msg[:127]
 		}
-		kind, result, head := glanced.s.Glance(glanced.s.conn, []byte(begin), []byte(msg[strings.LastIndexByte(msg, ','):]))
+		kind, result, alike := glanced.s.Glance(glanced.s.conn, []byte(begin), []byte(msg[strings.LastIndexByte(msg, ','):]))
 		if result == GlancedNothing {
 			continue
 		}
@@ -55,8 +55,8 @@ func TestGlanceIsReceived(t *testing.T) {
 			t.Fatalf("%s: a glance says %v, received %v", msg, result, received.out)
 		}
 		plain := strings.HasPrefix(form, `{"op":0,"t":%[1]q,"d":{`)
-		if want := map[bool]Head{true: HeadPlain, false: HeadNumbered}[plain]; head != want && !strings.Contains(form, `"d":[`) {
-			t.Fatalf("%s: others that begin like it are said to be %v", msg, head)
+		if want := map[bool]Alike{true: AlikePlain, false: AlikeNumbered}[plain]; alike != want && !strings.Contains(form, `"d":[`) {
+			t.Fatalf("%s: others that begin like it are said to be %v", msg, alike)
 		}
 		if payload := msg[len(begin)-1:]; result == GlancedPayloadLast && payload[:len(payload)-1] != string(received.out[0].Data) {
 			t.Fatalf("%s: the payload is %s", msg, received.out[0].Data)

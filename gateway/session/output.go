@@ -36,7 +36,12 @@ const (
 var stateNames = [...]string{"idle", "dialing", "awaiting_hello", "connected", "identifying", "resuming", "ready", "backoff", "closed"}
 
 // String returns the state's name, which is also its name in JavaScript.
-func (s State) String() string { return stateNames[s] }
+func (s State) String() string {
+	if int(s) >= len(stateNames) {
+		return "unknown"
+	}
+	return stateNames[s]
+}
 
 // OutputKind says what an Output asks for, and so which of its fields count.
 type OutputKind uint8

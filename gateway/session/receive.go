@@ -8,7 +8,7 @@ import (
 
 // Idle reports whether Next would find nothing: no output is ready, and no message
 // of the last frame is left to look at.
-func (s *Session) Idle() bool { return s.head == len(s.out) && (s.dec == nil || !s.dec.Pending()) }
+func (s *Session) Idle() bool { return s.taken == len(s.out) && (s.dec == nil || !s.dec.Pending()) }
 
 // time is when the present message came.
 func (s *Session) time() time.Duration {
@@ -51,7 +51,7 @@ func (s *Session) message(msg []byte) {
 	// The server's numbers run on through op 7 and op 9.
 	s.snap.Seq = max(s.snap.Seq, m.Seq)
 	d := m.Data
-	if etf && len(d) > 0 {
+	if etf {
 		if d, err = s.translate(d); err != nil {
 			s.report(ErrMalformed, "a message that cannot be read was dropped ("+err.Error()+")")
 			return
@@ -82,8 +82,15 @@ func (s *Session) message(msg []byte) {
 	}
 }
 
-// translate turns an ETF payload into JSON that is valid until the next one.
+// translate turns an ETF payload into JSON that is valid until the next one. A
+// message need not have one.
 func (s *Session) translate(term []byte) (d []byte, err error) {
+	if len(term) == 0 {
+		return nil, nil
+	}
+	if cap(s.text) > keptText && len(term) < keptText/8 {
+		s.text = nil // after a READY of megabytes
+	}
 	s.text, err = wire.AppendJSON(s.text[:0], term)
 	return s.text, err
 }
@@ -167,19 +174,17 @@ func (s *Session) ready(now time.Duration, m *wire.Message, etf bool) bool {
 		s.loseSession(&Error{Code: ErrInvalidSession, Message: "the server began a new session"})
 	}
 	s.snap, s.live, s.begun, s.resumed = snap, snap.ID != "", true, -1 // READY may also answer Resume
+	for i := range s.standing.list {
+		s.standing.list[i].due = true
+	}
 	s.becomeReady(now, false)
-	s.standing.messages(s.cfg.MaxMessage-len(`{"op":37,"d":}`), func(op int, d []byte) {
-		if msg, err := s.encode(op, d); err == nil {
-			_ = s.submit(now, pending{op: op, msg: msg})
-		}
-	})
 	return true
 }
 
 func (s *Session) becomeReady(now time.Duration, resumed bool) {
 	s.state = StateReady
 	s.readyAt = now
-	s.wasReady = true
+	s.wasReady, s.worked = true, true
 	if resumed {
 		s.stats.Resumes++
 	}
@@ -198,6 +203,7 @@ func (s *Session) becomeReady(now time.Duration, resumed bool) {
 		s.stats.Gaps++
 		s.emit(Output{Kind: OutputGap, Gap: gap})
 	}
+	s.standAgain(now)
 }
 
 // reconnect obeys op 7. A server that names a delay (Spacebar: milliseconds)
@@ -234,7 +240,7 @@ func (s *Session) invalidSession(now time.Duration, resumable bool) {
 	}
 	s.settle(&Error{Code: ErrDisconnected, Message: "the session was ended before the message was sent"})
 	if s.state == StateReady {
-		s.goneAt = now
+		s.leaveReady(now)
 	}
 	if s.state == StateResuming && s.sentAuth && !resumable && now-s.goneAt < freshFor {
 		s.refusals++

@@ -2,6 +2,7 @@ package session
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spacebar-gateway/spacebar-gateway/gateway/wire"
@@ -30,6 +31,7 @@ const (
 	timerBeat            // the next heartbeat
 	timerIdentify        // Identify or Resume again after Invalid Session
 	timerQueue           // the rate limit lets the next send through
+	timerTell            // the next thing that stands is told again, with care
 	timerRetry           // the next dial
 	timerCount
 )
@@ -46,7 +48,7 @@ type Session struct {
 	kinds *Kinds
 	rng   uint64
 	out   []Output
-	head  int
+	taken int // of out
 
 	state    State
 	conn     Conn
@@ -70,7 +72,7 @@ type Session struct {
 	limit        limiter
 	queue        []pending
 	text         []byte // a payload translated to JSON
-	heads        [1 << headBits]head
+	heads        [1 << headBits]knownHead
 
 	// The session.
 	identify []byte
@@ -80,6 +82,7 @@ type Session struct {
 	begun    bool // a session was ready, or is to be resumed, and its loss is not noted
 	lost     *Gap // the session before, while there is no new one
 	standing standing
+	careful  bool // what stands is told again one thing at a time
 	readyAt  time.Duration
 	resumed  int64         // after a Resume on this connection, the number up to which events are known; -1 without one
 	resumeBy time.Duration // when a resume is given up, whatever it still replays
@@ -94,8 +97,11 @@ type Session struct {
 	badHost    bool
 	rejections int // 4000 or 4002 straight after Identify
 	invalids   int // op 9 on this connection
-	corrupt    int // streams on this transport
-	refused    int // connections on this transport, closed before Hello
+	corrupt    int // streams on this transport, the last of them
+	corruptAt  time.Duration
+	refused    int  // connections on this transport, closed before Hello
+	worked     bool // there was a Ready on this transport
+	blamed     bool // this connection may have failed for its transport, and there is another
 
 	lastID    SendID
 	latencies latencies
@@ -104,9 +110,12 @@ type Session struct {
 
 // pending is a send that waits for the rate limit.
 type pending struct {
-	id  SendID
-	op  int
-	msg []byte
+	id   SendID
+	op   int
+	d    []byte // to be remembered as standing once it is written, if it leaves anything so
+	msg  []byte
+	more bool      // other parts of the same send follow
+	over []pending // presences in whose place it waits, the oldest first: they share its fate
 }
 
 // New makes a session. Nothing happens before Start.
@@ -150,8 +159,8 @@ func (s *Session) Snapshot() (snap Snapshot, ok bool) {
 // with an OutputSession or an OutputGap.
 func (s *Session) Lost() (l Loss, ok bool) {
 	l.Standing = s.standing.text()
-	for i := range s.out[s.head:] {
-		if o := &s.out[s.head+i]; o.Kind == OutputGap {
+	for i := range s.out[s.taken:] {
+		if o := &s.out[s.taken+i]; o.Kind == OutputGap {
 			l.Gap = *o.Gap
 			return l, true
 		}
@@ -188,11 +197,11 @@ func (s *Session) Deadline() (at time.Duration, ok bool) { return s.deadline, s.
 // points to is valid until the next call of any method.
 func (s *Session) Next() *Output {
 	for {
-		if s.head < len(s.out) {
-			s.head++
-			return &s.out[s.head-1]
+		if s.taken < len(s.out) {
+			s.taken++
+			return &s.out[s.taken-1]
 		}
-		s.out, s.head = s.out[:0], 0
+		s.out, s.taken = s.out[:0], 0
 		if s.dec == nil {
 			return nil
 		}
@@ -208,10 +217,6 @@ func (s *Session) Next() *Output {
 		}
 	}
 }
-
-// More reports whether an output is ready without looking at further messages
-// of the last frame.
-func (s *Session) More() bool { return s.head < len(s.out) }
 
 // Start begins to connect.
 func (s *Session) Start(now time.Duration) {
@@ -378,9 +383,9 @@ func (s *Session) Send(now time.Duration, op int, d []byte) (SendID, error) {
 		return fail(ErrClosed, "cannot send: the handle is closed")
 	case err != nil:
 		return fail(ErrInvalidPayload, "the payload of opcode "+strconv.Itoa(op)+" is not valid JSON")
-	case len(msg) > s.cfg.MaxMessage && s.state == StateReady:
-		if parts := split(op, d, s.cfg.MaxMessage); len(parts) > 1 {
-			return s.sendParts(now, op, parts)
+	case len(msg) > s.cfg.MaxMessage && s.state == StateReady && op == opSubscriptions:
+		if parts := messages(subscriptions(d), s.cfg.MaxMessage, s.measure); len(parts) > 0 {
+			return s.sendParts(now, parts)
 		}
 		fallthrough
 	case len(msg) > s.cfg.MaxMessage:
@@ -413,11 +418,12 @@ func (s *Session) Send(now time.Duration, op int, d []byte) (SendID, error) {
 		}
 		s.write(now, msg)
 	default:
-		if err := s.submit(now, pending{id, op, msg}); err != nil {
-			return 0, err
+		p := pending{id: id, op: op, msg: msg}
+		if stands(op) {
+			p.d = append([]byte(nil), d...)
 		}
-		if s.standing.note(op, d) {
-			s.emit(Output{Kind: OutputSession})
+		if err := s.submit(now, p); err != nil {
+			return 0, err
 		}
 		return id, nil
 	}
@@ -428,39 +434,55 @@ func (s *Session) Send(now time.Duration, op int, d []byte) (SendID, error) {
 // submit sends a message, now or when the rate limit lets it through.
 func (s *Session) submit(now time.Duration, p pending) error {
 	if len(s.queue) == 0 && s.limit.userMay(now) {
-		s.write(now, p.msg)
-		s.sent(p.id, nil)
+		s.writeSend(now, p)
 		return nil
 	}
 	return s.enqueue(now, p)
 }
 
-// sendParts sends a message in parts. The last one settles the send.
-func (s *Session) sendParts(now time.Duration, op int, parts [][]byte) (SendID, error) {
+// writeSend writes a send, which only now leaves something standing: what fails was
+// not sent, and is not to be sent with another session either.
+func (s *Session) writeSend(now time.Duration, p pending) {
+	s.write(now, p.msg)
+	own := p.id != 0
+	if p.d != nil && s.standing.note(p.op, p.d, told{s.conn, now, own}) && own {
+		s.emit(Output{Kind: OutputSession})
+	}
+	s.settleSend(p, nil)
+}
+
+// sendParts sends a message in parts, all of them or none. The last one settles the
+// send.
+func (s *Session) sendParts(now time.Duration, parts []message) (SendID, error) {
 	if len(s.queue)+len(parts) > s.cfg.Queue {
 		return 0, &Error{Code: ErrQueueFull, Message: "cannot send: the message has to be sent in " + strconv.Itoa(len(parts)) + " parts, for which the queue has no room"}
 	}
-	var id SendID
-	for i, d := range parts {
-		part := d
-		if i == len(parts)-1 {
-			s.lastID++
-			id = s.lastID
-		}
-		msg, err := s.encode(op, part)
+	sends := make([]pending, 0, len(parts))
+	for i, part := range parts {
+		msg, err := s.encode(part.op, part.d)
 		if err == nil && len(msg) > s.cfg.MaxMessage {
 			err = &Error{Code: ErrMessageTooLarge, Message: "a part of the message has " + strconv.Itoa(len(msg)) + " bytes and the server takes " + strconv.Itoa(s.cfg.MaxMessage) + "; subscribe to less of one guild"}
-		}
-		if err == nil {
-			err = s.submit(now, pending{id, op, msg})
 		}
 		if err != nil {
 			return 0, err
 		}
-		s.standing.note(op, part)
+		sends = append(sends, pending{id: s.lastID + 1, op: part.op, d: part.d, msg: msg, more: i < len(parts)-1})
 	}
-	s.emit(Output{Kind: OutputSession})
-	return id, nil
+	s.lastID++
+	for _, p := range sends {
+		_ = s.submit(now, p) // for which there is room
+	}
+	return s.lastID, nil
+}
+
+// settleSend settles a send, and those whose place it has taken.
+func (s *Session) settleSend(p pending, err *Error) {
+	for _, o := range p.over {
+		s.sent(o.id, err)
+	}
+	if !p.more {
+		s.sent(p.id, err)
+	}
 }
 
 // sent settles a send; those that nobody asked for have no ID.
@@ -470,33 +492,63 @@ func (s *Session) sent(id SendID, err *Error) {
 	}
 }
 
-// Cancel takes back a send that still waits. It reports whether it did; the
-// send is then settled with err.
+// Cancel takes back a send that still waits, or what still waits of it. It reports
+// whether it did; the send is then settled with err.
 func (s *Session) Cancel(id SendID, err *Error) bool {
-	for i, p := range s.queue {
-		if p.id == id {
-			s.queue = append(s.queue[:i], s.queue[i+1:]...)
-			s.sent(id, err)
-			return true
-		}
+	if id == 0 {
+		return false
 	}
-	return false
+	waits := false
+	kept := s.queue[:0]
+	for _, p := range s.queue {
+		if n := len(p.over) - 1; p.id == id {
+			waits = true
+			if n < 0 {
+				continue
+			}
+			// The one before is the last again.
+			over := p.over[:n]
+			p = p.over[n]
+			p.over = over
+		} else {
+			for i := range p.over {
+				if p.over[i].id == id {
+					waits = true
+					p.over = append(p.over[:i], p.over[i+1:]...)
+					break
+				}
+			}
+		}
+		kept = append(kept, p)
+	}
+	s.queue = kept
+	if waits {
+		s.sent(id, err)
+	}
+	return waits
 }
 
 // enqueue puts a send behind those that wait for the rate limit. A presence
 // update takes the place of one that waits: only the last one counts.
 func (s *Session) enqueue(now time.Duration, p pending) error {
+	waits := len(s.queue)
 	if p.op == opPresence {
 		for i := range s.queue {
-			if s.queue[i].op == opPresence {
-				s.sent(s.queue[i].id, nil)
-				s.queue[i] = p
+			q := &s.queue[i]
+			if q.op != opPresence {
+				continue
+			}
+			if waits = len(q.over); waits < s.cfg.Queue {
+				over := q.over
+				q.over = nil
+				p.over = append(over, *q)
+				*q = p
 				return nil
 			}
 		}
 	}
-	if len(s.queue) >= s.cfg.Queue && p.id != 0 {
-		return &Error{Code: ErrQueueFull, Message: "cannot send: " + strconv.Itoa(len(s.queue)) + " messages wait for the rate limit (" + strconv.Itoa(RateLimit) + " a minute); send less often"}
+	if waits >= s.cfg.Queue && p.id != 0 {
+		return &Error{Code: ErrQueueFull, Message: "cannot send: " + strconv.Itoa(waits) + " messages wait for the rate limit (" + strconv.Itoa(RateLimit) + " a minute); send less often"}
 	}
 	s.queue = append(s.queue, p)
 	s.set(timerQueue, s.limit.userNext(now))
@@ -585,7 +637,7 @@ func (s *Session) host() string {
 		u = s.snap.ResumeURL
 	}
 	_, host, _ := splitURL(u)
-	return host
+	return host[strings.LastIndexByte(host, '@')+1:] // a restored URL may name a user
 }
 
 // printable bounds a text that a server chose, and takes what could disturb a

@@ -1030,6 +1030,22 @@ func TestBackoffResetsOnlyWhenStable(t *testing.T) {
 	}
 }
 
+// A session that stood for hours ends the back-off of an old outage, however it ends.
+func TestBackoffResetsWhenTheSessionIsEnded(t *testing.T) {
+	r := newRig(t).ready()
+	for range 8 {
+		r.closed(CloseAbnormal).redial().recv(`{"op":0,"t":"RESUMED","s":1,"d":{}}`)
+	}
+	for range 40 {
+		r.run(10 * time.Second)
+		r.recv(`{"op":11}`)
+	}
+	r.recv(`{"op":9,"s":5}`).closed(CloseSessionInvalid)
+	if r.s.attempts != 1 {
+		t.Fatalf("the back-off is that of %d attempts", r.s.attempts)
+	}
+}
+
 // A server that accepts and closes at once must not be hammered.
 func TestAcceptThenClose(t *testing.T) {
 	r := newRig(t).ready().closed(CloseNormal)
@@ -1144,6 +1160,31 @@ func TestWrongTokenOnSpacebar(t *testing.T) {
 		r.closed(CloseUnknownError).redial().recv(`{"op":0,"t":"RESUMED","s":1,"d":{}}`)
 	}
 	r.state(StateReady)
+}
+
+// A token that is revoked is answered the same way; of one that has worked it takes
+// more to tell, and no other failure in between.
+func TestRevokedTokenOnSpacebar(t *testing.T) {
+	r := newRig(t).ready().closed(CloseSessionInvalid)
+	for range maxRevoked - 1 {
+		r.redial().closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+	r.redial().closed(CloseAbnormal)
+	for range maxRevoked - 1 {
+		r.redial().closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+	r.redial().recv(readyMsg).closed(CloseSessionInvalid)
+	for range maxRevoked - 1 {
+		r.redial().closed(CloseUnknownError)
+		r.state(StateBackoff)
+	}
+	r.redial().closed(CloseUnknownError)
+	r.state(StateClosed)
+	if err := r.out[len(r.out)-1].Err; err.Code != ErrAuthentication || !err.Fatal || err.CloseCode != CloseUnknownError {
+		t.Fatalf("ended with %v", err)
+	}
 }
 
 func TestIdentifyRejected(t *testing.T) {
@@ -1374,12 +1415,12 @@ func TestQueue(t *testing.T) {
 	if _, err := send(t, r, 8, `{}`); !errors.Is(err, &Error{Code: ErrQueueFull}) {
 		t.Fatalf("a full queue: %v", err)
 	}
-	// The last presence counts, even in a full queue; the one before is settled.
+	// The last presence counts, even in a full queue; the one before shares its fate.
 	second, err := send(t, r, opPresence, `{"status":"dnd"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sent := r.take(OutputSent); len(sent) != 1 || sent[0].ID != first || sent[0].Err != nil {
+	if sent := r.take(OutputSent); len(sent) != 0 {
 		t.Fatalf("sent: %v", sent)
 	}
 	if !r.s.Cancel(last, &Error{Code: ErrTimeout}) || r.s.Cancel(last, nil) {
@@ -1401,7 +1442,7 @@ func TestQueue(t *testing.T) {
 			text += string(o.Data)
 		}
 	}
-	if len(done) != 2 || done[1] != second || strings.Contains(text, "idle") || !strings.Contains(text, "dnd") || strings.Contains(text, `"v":1`) {
+	if fmt.Sprint(done[max(0, len(done)-2):]) != fmt.Sprint([]SendID{first, second}) || strings.Contains(text, "idle") || !strings.Contains(text, "dnd") || strings.Contains(text, `"v":1`) {
 		t.Fatalf("settled %v, wrote %s", done, text)
 	}
 }
@@ -1577,6 +1618,141 @@ func TestTransportStepsDown(t *testing.T) {
 	}
 }
 
+func auto(c *Config) {
+	c.Transports = []wire.Transport{{Compression: wire.Zstd}, {Compression: wire.Zlib}, {}}
+}
+
+// garbage is nothing that a compressed stream may hold.
+func (r *rig) garbage() *rig {
+	r.s.Received(r.now, r.conn, []byte("garbage"), true)
+	r.drain()
+	return r
+}
+
+// again lets time pass until the next dial, and opens it, without Hello.
+func (r *rig) again() *rig {
+	r.t.Helper()
+	was := r.conn
+	for r.conn == was {
+		at, ok := r.s.Deadline()
+		if !ok {
+			r.t.Fatalf("no dial; the state is %v; %s", r.s.State(), r.log())
+		}
+		r.run(at - r.now)
+	}
+	return r.opened()
+}
+
+// Finding out which transport a server takes does not use up the attempts.
+func TestTransportsAreTriedBeforeGivingUp(t *testing.T) {
+	for name, fail := range map[string]func(*rig){
+		"corrupt": func(r *rig) { r.garbage() },
+		"lost":    func(r *rig) { r.closed(CloseAbnormal) },
+		"lost or corrupt": func(r *rig) {
+			if r.conn%2 == 0 {
+				r.garbage()
+			} else {
+				r.closed(CloseAbnormal)
+			}
+		},
+	} {
+		r := newRig(t, auto).start().opened()
+		for range 10 {
+			if r.s.Transport() == (wire.Transport{}) {
+				break
+			}
+			fail(r)
+			r.again()
+		}
+		if r.s.Transport() != (wire.Transport{}) {
+			t.Fatalf("%s: still at %v", name, r.s.Transport())
+		}
+		r.recv(hello, readyMsg)
+		r.state(StateReady)
+	}
+	// A server that never works is given up all the same.
+	r := newRig(t, auto).start().opened()
+	for range 10 {
+		if r.s.Transport() != (wire.Transport{}) {
+			r.garbage()
+		} else {
+			r.closed(CloseAbnormal)
+		}
+		if r.s.State() == StateClosed {
+			return
+		}
+		r.again()
+	}
+	t.Fatalf("not given up after %d dials", r.conn)
+}
+
+// A transport that has worked is not given up because the server fails.
+func TestTransportThatWorkedIsKept(t *testing.T) {
+	hosts := new(Hosts)
+	set := func(c *Config) { auto(c); c.Hosts = hosts }
+	zstd := wire.Transport{Compression: wire.Zstd}
+	for _, code := range []CloseCode{1000, 1001, 1006, 1011, 1012, 1013, 4000} {
+		r := newRig(t, set).ready()
+		r.run(40 * time.Second)
+		r.closed(CloseAbnormal)
+		for range 5 {
+			r.again().closed(code)
+		}
+		if r.redial().recv(readyMsg); r.s.Transport() != zstd || hosts.best(testURL, r.s.cfg.Transports) != 0 {
+			t.Fatalf("%v: now at %v", code, r.s.Transport())
+		}
+	}
+	// One that the server refuses by name is.
+	for _, code := range []CloseCode{CloseDecodeError, CloseInvalidVersion} {
+		if r := newRig(t, set).ready().closed(CloseAbnormal).again().closed(code); r.s.Transport() == zstd {
+			t.Fatalf("%v: still at %v", code, r.s.Transport())
+		}
+	}
+	// Streams that break now and then say nothing; two within some time do.
+	r := newRig(t, set).ready()
+	for range 5 {
+		r.run(2 * corruptFor)
+		if r.s.State() != StateReady {
+			r.redial().recv(readyMsg)
+		}
+		r.garbage().redial().recv(readyMsg)
+	}
+	if r.s.Transport() != zstd {
+		t.Fatalf("after two corrupt streams in a day at %v", r.s.Transport())
+	}
+	if r.garbage(); r.s.Transport() == zstd {
+		t.Fatal("still at a transport that is broken")
+	}
+}
+
+// A stream that asks for too much asks for it again: the next transport may not. A
+// message that is too large is so in any.
+func TestStreamLimitStepsDown(t *testing.T) {
+	window := "\x28\xb5\x2f\xfd\x00\xff\x03\x00\x00x" // of gigabytes
+	r := newRig(t, auto).start().opened()
+	r.s.Received(r.now, r.conn, []byte(window), true)
+	r.drain()
+	if err := r.errs(ErrMessageTooBig); len(err) != 1 || err[0].Fatal || !strings.Contains(err[0].Message, "window is too large") || strings.Contains(err[0].Message, "raise") {
+		t.Fatalf("reported %v", err)
+	}
+	if r.again(); r.s.Transport().Compression != wire.Zlib {
+		t.Fatalf("at %v", r.s.Transport())
+	}
+	r = newRig(t, func(c *Config) { c.Transports = []wire.Transport{{Compression: wire.Zstd}} }).start().opened()
+	r.s.Received(r.now, r.conn, []byte(window), true)
+	r.drain()
+	r.state(StateClosed)
+	if err := r.errs(ErrMessageTooBig); len(err) != 1 || !err[0].Fatal || strings.Contains(err[0].Message, "raise") {
+		t.Fatalf("reported %v", err)
+	}
+	r = newRig(t, auto, func(c *Config) { c.MaxReceive = 5000 }).ready()
+	r.recv(`{"op":0,"t":"X","s":1,"d":"` + strings.Repeat("x", 6000) + `"}`)
+	r.state(StateClosed)
+	if err := r.errs(ErrMessageTooBig); len(err) != 1 || !strings.Contains(err[0].Message, "message is too large") || !strings.Contains(err[0].Message, "raise the limit of 5000 bytes") {
+		t.Fatalf("reported %v", err)
+	}
+}
+
 func TestURLs(t *testing.T) {
 	zlib := wire.Transport{Compression: wire.Zlib}
 	for in, want := range map[string]string{
@@ -1590,12 +1766,15 @@ func TestURLs(t *testing.T) {
 			t.Errorf("buildURL(%s) = %s, want %s", in, got, want)
 		}
 	}
-	for _, bad := range []string{"", "x", "http://x", "https://x", "wss://", "wss:///path", "file:///etc/passwd", "javascript:alert(1)", "wss://a b", "wss://a\n", "ws//x", "wss://:80", "//x"} {
-		if _, err := New(Config{URL: bad}); !errors.Is(err, &Error{Code: ErrInvalidURL}) {
+	for _, bad := range []string{"", "x", "http://x", "https://x", "wss://", "wss:///path", "file:///etc/passwd", "javascript:alert(1)", "wss://a b", "wss://a\n", "ws//x", "wss://:80", "//x", "wss://user:hunter2@x", "wss://hunter2@x/", "wss://@x"} {
+		if _, err := New(Config{URL: bad}); !errors.Is(err, &Error{Code: ErrInvalidURL}) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("New(%q): %v", bad, err)
 		}
 	}
-	for resume, ok := range map[string]bool{"wss://a": true, "ws://a": false, "https://a": false, "file:///x": false, "javascript:x": false, "": false} {
+	if err := checkURL("wss://x/a@b?c=d@e"); err != nil {
+		t.Errorf("an @ behind the host: %v", err)
+	}
+	for resume, ok := range map[string]bool{"wss://a": true, "ws://a": false, "https://a": false, "file:///x": false, "javascript:x": false, "": false, "wss://u:p@a": false} {
 		if resumeURLAllowed("wss://m", resume) != ok {
 			t.Errorf("resume at %q allowed = %v", resume, !ok)
 		}
@@ -1725,5 +1904,65 @@ func BenchmarkReceived(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What was restored may name a user, which is nobody's business either.
+func TestRestoredUserIsNotPrinted(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Restore = &Snapshot{ID: "abc", ResumeURL: "wss://user:hunter2@resume.test/"} }).start()
+	r.s.Closed(r.now, r.conn, CloseAbnormal, "", "no route")
+	r.drain()
+	if err := r.errs(ErrDialFailed); len(err) != 1 || strings.Contains(err[0].Message, "hunter2") || !strings.Contains(err[0].Message, "to resume.test:") {
+		t.Fatalf("reported %v", err)
+	}
+}
+
+// etfRig is ready over ETF; the function it returns gives it messages.
+func etfRig(t *testing.T, change ...func(*Config)) (r *rig, feed func(text string)) {
+	r = newRig(t, append(change, func(c *Config) { c.Transports = []wire.Transport{{Encoding: wire.ETF}} })...).start().opened()
+	feed = func(text string) {
+		t.Helper()
+		b, err := wire.AppendETF(nil, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.s.Received(r.now, r.conn, b, true)
+		r.drain()
+	}
+	feed(hello)
+	feed(readyMsg)
+	r.state(StateReady)
+	r.out = nil
+	return r, feed
+}
+
+// An event without a payload is one, in either encoding.
+func TestEventWithoutPayload(t *testing.T) {
+	const msg = `{"op":0,"t":"X","s":5}`
+	etf, feed := etfRig(t)
+	feed(msg)
+	for enc, r := range map[string]*rig{"json": newRig(t).ready().recv(msg), "etf": etf} {
+		if len(r.errs(ErrMalformed)) != 0 {
+			t.Errorf("%s: %s", enc, r.log())
+		}
+		if d := r.take(OutputDispatch); len(d) != 1 || len(d[0].Data) != 0 || d[0].Seq != 5 {
+			t.Errorf("%s: dispatched %v", enc, d)
+		}
+	}
+}
+
+// A large payload does not take its room for good.
+func TestTranslationIsLetGo(t *testing.T) {
+	r, feed := etfRig(t)
+	feed(`{"op":0,"t":"X","s":5,"d":"` + strings.Repeat("x", 2*keptText) + `"}`)
+	feed(event("X", 6))
+	if n := cap(r.s.text); n > keptText {
+		t.Fatalf("%d bytes are kept", n)
+	}
+}
+
+func TestStateString(t *testing.T) {
+	if s := State(200).String(); s != "unknown" || StateClosed.String() != "closed" {
+		t.Fatalf("%s, %v", s, StateClosed)
 	}
 }

@@ -279,9 +279,9 @@ func (c *Client) glance(conn session.Conn, text []byte) bool {
 	kind, seen, alike := c.S().Glance(conn, text[:head+1], text[tail:])
 	begin := string(text[:head+1])
 	switch alike {
-	case session.HeadPlain:
+	case session.AlikePlain:
 		c.heads = append(c.heads, remembered{kind: kind, before: begin})
-	case session.HeadNumbered:
+	case session.AlikeNumbered:
 		at := strings.Index(begin, numberKey) + len(numberKey)
 		behind := strings.TrimLeft(begin[at:], "0123456789")
 		c.heads = append(c.heads, remembered{kind: kind, before: begin[:at], behind: behind})

@@ -30,6 +30,7 @@ import (
 //   - Identify and Resume are not repeated within a second;
 //   - no more than 120 messages leave within 60 seconds;
 //   - every send settles exactly once, in time, and at once when the session goes;
+//     what failed is not sent, and what is refused is not told to sessions for ever;
 //   - a latency is not longer than its connection;
 //   - fatal codes end the handle, nothing else does;
 //   - after the end nothing happens.
@@ -85,10 +86,16 @@ type checker struct {
 	resumable bool          // there is one
 	resumes   int           // of it, in a row
 	refusals  int           // of resumes, in a row
+	rejected  int           // Identify, with 4000, in a row
+
+	// Joins of voice channels.
+	joins   int
+	joining map[session.SendID]string // how to tell them
+	failed  []string                  // and those that were not sent, as the client says
 }
 
 func newChecker(c *chaos) *checker {
-	k := &checker{c: c, last: map[string]int{}, pending: map[session.SendID]time.Duration{}, waits: map[time.Duration]int{}, interval: c.o.Server.Interval, lastSeq: -1}
+	k := &checker{c: c, last: map[string]int{}, pending: map[session.SendID]time.Duration{}, waits: map[time.Duration]int{}, joining: map[session.SendID]string{}, interval: c.o.Server.Interval, lastSeq: -1}
 	k.listen()
 	return k
 }
@@ -129,7 +136,8 @@ func (k *checker) handedOver(ok bool) {
 	k.everReady = false
 	k.conn, k.asked, k.beatConn, k.dialedAt = 0, 0, 0, 0
 	k.retryAt, k.notBefore, k.leaveBy, k.invalid = 0, 0, 0, false
-	k.resumable, k.doubted, k.resumes, k.refusals = ok, false, 0, 0
+	clear(k.joining)
+	k.resumable, k.doubted, k.resumes, k.refusals, k.rejected = ok, false, 0, 0, 0
 	k.named = false
 	k.watch()
 	k.wakes = append(k.wakes, k.c.Now())
@@ -168,6 +176,9 @@ func (k *checker) output(o *session.Output) {
 		if o.Conn != k.conn || k.c.Client.line == nil {
 			k.violated("writes to a connection that is gone")
 		}
+		if k.c.spacebar && len(o.Data) > session.SpacebarMaxMessage {
+			k.violated("a message of %d bytes", len(o.Data))
+		}
 		m := Write{At: now, Conn: o.Conn}
 		m.Op, m.Data = read(o.Data, o.Binary)
 		k.wrote(&m)
@@ -194,7 +205,7 @@ func (k *checker) output(o *session.Output) {
 		case session.StateReady:
 			k.readySince, k.everReady = now, true
 			_, k.resumable = k.c.Client.S().Snapshot()
-			k.over, k.doubted, k.resumes = false, k.blind, 0
+			k.over, k.doubted, k.resumes, k.rejected = false, k.blind, 0, 0
 			if o.Resumed {
 				k.refusals = 0
 			} else {
@@ -223,11 +234,16 @@ func (k *checker) output(o *session.Output) {
 			case o.Err == nil || k.fatal:
 			case !k.everReady && (o.Err.Code == session.ErrAuthentication || o.Err.Code == session.ErrIdentifyRejected):
 				k.fatal = true // it may give up an Identify that has never worked
+			case o.Err.Code == session.ErrAuthentication && k.rejected >= 10:
+				k.fatal = true // or that has ceased to
 			default:
 				k.violated("ended by itself: %v", o.Err)
 			}
 		}
 	case session.OutputSent:
+		if mark := k.joining[o.ID]; mark != "" && o.Err != nil {
+			k.failed = append(k.failed, mark)
+		}
 		since, waits := k.pending[o.ID]
 		switch {
 		case !waits:
@@ -296,7 +312,13 @@ const drain = 2 * time.Second
 // closing sees the code with which the present connection has closed. What codes
 // mean is said here anew (protocol section: Gateway Close Event Codes).
 func (k *checker) closing(code session.CloseCode) {
-	switch st := k.c.Client.State(); {
+	st := k.c.Client.State()
+	if st == session.StateIdentifying {
+		if k.rejected++; code != 4000 {
+			k.rejected = 0
+		}
+	}
+	switch {
 	case code == 4004 || 4010 <= code && code <= 4016:
 		k.fatal = true
 	case code == 4003 || code == 4006 || code == 4007:
@@ -474,12 +496,29 @@ func (k *checker) spins() {
 
 // maxStandingSends is how many messages may be told a new session beyond what
 // the queue may hold.
-const maxStandingSends = 4
+const maxStandingSends = 8
+
+// join joins a voice channel, in a way that can be told from all others.
+func (k *checker) join(guild, channel string) (session.SendID, error) {
+	k.joins++
+	mark := fmt.Sprintf(`"preferred_region":"join %d"`, k.joins)
+	id, err := k.c.send(4, `{"guild_id":"`+guild+`","channel_id":"`+channel+`","self_mute":false,"self_deaf":false,`+mark+`}`)
+	if err == nil {
+		k.joining[id] = mark
+	}
+	return id, err
+}
 
 // wrote looks at a message that has left.
 func (k *checker) wrote(m *Write) {
 	k.rate(m.At)
 	switch m.Op {
+	case 4:
+		for _, mark := range k.failed {
+			if strings.Contains(m.Data, mark) {
+				k.violated("a join is sent that has failed: %s", m.Data)
+			}
+		}
 	case 1:
 		if k.beatConn == m.Conn && k.beatAt == k.authAt && m.At > k.authAt {
 			k.lot("the first heartbeat comes after", m.At-k.authAt)

@@ -208,7 +208,15 @@ func (c *chaos) peace() {
 		c.check.fatalCode() // it was on its way
 		return
 	}
-	if !c.until(limit, func() bool { return c.Client.State() == session.StateReady }) {
+	// Spacebar servers close for what a session is told, and have no other answer: it
+	// takes some sessions to find that out.
+	stood := time.Duration(0)
+	if c.spacebar {
+		limit, stood = 15*time.Minute, 2*time.Minute
+	}
+	if !c.until(limit, func() bool {
+		return c.Client.State() == session.StateReady && c.Now()-c.check.readySince >= stood
+	}) {
 		c.check.violated("not ready %v after the world was healthy, but %v", limit, c.Client.State())
 	}
 	c.run(5 * time.Second)
@@ -575,7 +583,7 @@ func (c *chaos) user() {
 		return
 	}
 	presence := `{"status":"dnd","since":null,"activities":[],"afk":false}`
-	switch c.r.IntN(6) {
+	switch c.r.IntN(7) {
 	case 0:
 		c.send(3, presence)
 	case 1:
@@ -592,7 +600,35 @@ func (c *chaos) user() {
 		c.send(8, `"`+strings.Repeat("x", 20000)+`"`) // too large
 	case 5:
 		c.check.watch()
+	case 6:
+		id, err := c.stand()
+		if err == nil && c.r.IntN(3) == 0 {
+			c.Client.with(func() { c.Client.S().Cancel(id, &session.Error{Code: session.ErrTimeout}) })
+		}
 	}
+}
+
+// stand sends what a new session will be told again, if the server does not refuse
+// it: a Spacebar server closes on what it cannot read, or what the user cannot see.
+func (c *chaos) stand() (session.SendID, error) {
+	guild := c.Server.World().Guilds[0]
+	id, channel := guild.ID, guild.Channels[0].ID
+	if c.r.IntN(4) == 0 {
+		id, channel = "9", "9"
+	}
+	switch c.r.IntN(4) {
+	case 0:
+		return c.send(3, `{"status":"online","since":null,"activities":[],"afk":false,"unknown":1}`)
+	case 1:
+		return c.check.join(id, channel)
+	case 2:
+		return c.send(14, `{"guild_id":"`+id+`","typing":true}`)
+	}
+	var all []string
+	for range 1 + c.r.IntN(120) {
+		all = append(all, fmt.Sprintf(`"%d":{"typing":true,"threads":true,"activities":true}`, 1e18+c.r.IntN(8)))
+	}
+	return c.send(37, `{"subscriptions":{`+strings.Join(all, ",")+`}}`)
 }
 
 func (c *chaos) send(op int, d string) (session.SendID, error) {

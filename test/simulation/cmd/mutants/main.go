@@ -68,7 +68,10 @@ var mutants = []mutant{
 	{"4008 is taken for fatal", "closecode.go", `{CloseRateLimited, "rate limited", false, true,`, `{CloseRateLimited, "rate limited", true, true,`},
 	{"4004 is retried", "closecode.go", `{CloseAuthFailed, "authentication failed", true, false,`, `{CloseAuthFailed, "authentication failed", false, false,`},
 	{"wake-ups dial at once, always", "session.go", "max(now, s.dialedAt+wakeInterval, s.reconnectAt)", "now"},
-	{"an Identify that has worked is doubted", "connection.go", "!s.sentAuth || s.wasReady || ", "!s.sentAuth || "},
+	{"an Identify that has worked is doubted", "connection.go", "most = maxRevoked", "_ = 0"},
+	{"what the server refuses is told to every session again", "standing.go", "s.careful = len(s.standing.list) > 0", "s.careful = false"},
+	{"a send that has failed stands", "session.go", "p.d = append([]byte(nil), d...)", "p.d = append([]byte(nil), d...)\n\t\t\ts.standing.note(op, p.d, told{})"},
+	{"a part of a send settles it", "session.go", "if !p.more {", "if true {"},
 	{"the socket is left open at the end", "connection.go", "if s.open {\n\t\ts.emit(Output{Kind: OutputClose", "if false {\n\t\ts.emit(Output{Kind: OutputClose"},
 	{"a timer runs on after the end", "connection.go", "s.stopTimers()\n}\n\n// lose", "}\n\n// lose"},
 }
