@@ -36,7 +36,8 @@ for (const host of ["worker", "main"]) {
       };
       globalThis.play = async (c, token, patience, loop) => {
         const errors = [];
-        const seen = (e) => e && errors.length < 100 && errors.push({ typed: e instanceof g.GatewayError, code: e.code, message: e.message });
+        // Of a flood its beginning and its end will do.
+        const seen = (e) => e && (errors[Math.min(errors.length, 99)] = { typed: e instanceof g.GatewayError, code: e.code, message: e.message });
         let alive = false;
         let handle;
         const connecting = g.connect(c.URL, {
