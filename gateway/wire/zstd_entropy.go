@@ -281,32 +281,44 @@ func (s *fseScratch) readWeights(weights *[256]uint8, src []byte, i, end int) in
 	if r.left() < 0 {
 		return -1
 	}
-	// Two states take turns, four steps to a fill while the bits last.
+	// Two states take turns, four steps to a load while the bits last.
+	p, out := r.src, unsafe.Pointer(weights)
+	start, pos, used := i, r.pos, r.used
 	n = 0
-	for n < 250 && r.left() >= 4*weightsMaxBits {
-		r.fill()
+	for n < 250 && (pos-start)*8+64-int(used) >= 4*weightsMaxBits {
+		pos -= int(used >> 3)
+		used &= 7
+		w := load64(p, pos) << used
 		e := table[a&63]
 		f := table[b&63]
-		weights[n] = uint8(e)
-		weights[n+1] = uint8(f)
-		e = table[(uint64(e>>16)+r.read(uint(e>>8&63)))&63]
-		f = table[(uint64(f>>16)+r.read(uint(f>>8&63)))&63]
-		weights[n+2] = uint8(e)
-		weights[n+3] = uint8(f)
-		a = uint64(e>>16) + r.read(uint(e>>8&63))
-		b = uint64(f>>16) + r.read(uint(f>>8&63))
+		store8(out, n, byte(e))
+		store8(out, n+1, byte(f))
+		a = uint64(e>>16) + w>>1>>((63-e>>8)&63)
+		w <<= e >> 8 & 63
+		b = uint64(f>>16) + w>>1>>((63-f>>8)&63)
+		w <<= f >> 8 & 63
+		used += uint(e>>8&63 + f>>8&63)
+		e = table[a&63]
+		f = table[b&63]
+		store8(out, n+2, byte(e))
+		store8(out, n+3, byte(f))
+		a = uint64(e>>16) + w>>1>>((63-e>>8)&63)
+		w <<= e >> 8 & 63
+		b = uint64(f>>16) + w>>1>>((63-f>>8)&63)
+		used += uint(e>>8&63 + f>>8&63)
 		n += 4
 	}
 	// When there are not bits enough for the next of one state, the other has
 	// the last symbol.
 	for ; n < 254; n++ {
+		pos -= int(used >> 3)
+		used &= 7
+		w := load64(p, pos) << used
 		e := table[a&63]
-		weights[n] = uint8(e)
-		r.fill()
-		a = uint64(e>>16) + r.read(uint(e>>8&63))
-		a, b = b, a
-		if r.left() < 0 {
-			weights[n+1] = uint8(table[a&63])
+		store8(out, n, byte(e))
+		a, b = b, uint64(e>>16)+w>>1>>((63-e>>8)&63)
+		if used += uint(e >> 8 & 63); (pos-start)*8+64 < int(used) {
+			store8(out, n+1, byte(table[a&63]))
 			return n + 2
 		}
 	}
