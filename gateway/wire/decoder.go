@@ -95,6 +95,7 @@ type Decoder struct {
 	held  int          // of the pending bytes, what had come when one last did
 	made  int          // bytes that the frame has made, small messages counted for more
 	look  lookState
+	seq   int64 // the last number that a message ended in
 
 	zlib *zlibReader
 	zstd *zstdReader
@@ -127,7 +128,7 @@ func NewDecoder(enc Encoding, comp Compression, limits Limits) *Decoder {
 // keeps the memory of the old one.
 func (d *Decoder) Reset() {
 	d.in, d.more, d.err = nil, false, nil
-	d.look = lookNot
+	d.look, d.seq = lookNot, -1
 	d.value, d.held = valueScanner{}, 0
 	d.out.reset()
 	d.out.max = d.limits.MaxMessage
@@ -288,7 +289,7 @@ func (d *Decoder) stream() ([]byte, error) {
 			}
 		case p == needInput:
 			d.look = lookValue
-		case o.buf[o.start] == '{' && o.buf[o.pos-1] == '}' && len(d.in) == 0 && d.value.pos == 0 && !mayBeJoined(o.buf[o.start:o.pos]):
+		case o.buf[o.start] == '{' && o.buf[o.pos-1] == '}' && len(d.in) == 0 && d.value.pos == 0 && d.alone(o.buf[o.start:o.pos]):
 			// What nearly every message is: all there was up to a boundary that
 			// is also the end of its frame.
 			return d.take(o.pos), nil
@@ -296,6 +297,23 @@ func (d *Decoder) stream() ([]byte, error) {
 			d.look = lookEnd
 		}
 	}
+}
+
+// alone reports whether what begins and ends as an object is no more than one. Most
+// events need not be read for that: were there two, the number of the first, which is
+// the one that was due, would not be at the end.
+func (d *Decoder) alone(msg []byte) bool {
+	const event, tail = `{"op":0,"t":"`, 24
+	if len(msg) > 2*tail && string(msg[:len(event)]) == event {
+		if seq, ok := GlanceTail(msg[len(msg)-tail:]); ok {
+			due := seq == d.seq+1
+			d.seq = seq
+			if due {
+				return true
+			}
+		}
+	}
+	return !mayBeJoined(msg)
 }
 
 // scan returns the message that the pending bytes begin with, if it is

@@ -299,6 +299,21 @@ func TestFlushes(t *testing.T) {
 		sameMessages(t, "joined closely, zstd", decodeAll(t, NewDecoder(JSON, Zstd, Limits{}), zstdFrames(t, [][]byte{joined}, true)), few)
 	}
 
+	// Events with rising numbers, whether their numbers were to be expected or not.
+	event := func(s int) []byte {
+		return fmt.Appendf(nil, `{"op":0,"t":"MESSAGE_CREATE","d":{"content":"%d"},"s":%d}`, s, s)
+	}
+	events := [][]byte{event(8), event(9), event(10), event(11), event(12), event(14), event(15), event(13), event(99_999), event(100_000), event(100_001)}
+	var flushes [][]byte
+	for k, n := 0, 0; k < len(events); k, n = k+n, n%3+1 {
+		n = max(n, 1)
+		flushes = append(flushes, bytes.Join(events[k:min(k+n, len(events))], nil))
+	}
+	for _, all := range [][][]byte{flushes, {bytes.Join(events, nil)}, events} {
+		sameMessages(t, "events, zlib", decodeAll(t, NewDecoder(JSON, Zlib, Limits{}), zlibFrames(all)), events)
+		sameMessages(t, "events, zstd", decodeAll(t, NewDecoder(JSON, Zstd, Limits{}), zstdFrames(t, all, true)), events)
+	}
+
 	// A stream to each message.
 	frames = nil
 	for _, m := range want {
