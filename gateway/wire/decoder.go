@@ -299,9 +299,10 @@ func (d *Decoder) stream() ([]byte, error) {
 	}
 }
 
-// alone reports whether what begins and ends as an object is no more than one. Most
-// events need not be read for that: were there two, the number of the first, which is
-// the one that was due, would not be at the end.
+// alone reports whether what begins and ends as an object is no more than one. Of an
+// event whose number was due no more is read: were there two, that would be the number
+// of the first, and not at the end. (A first one without a number would go unnoticed.
+// Servers write few of those, and flush each.)
 func (d *Decoder) alone(msg []byte) bool {
 	const event, tail = `{"op":0,"t":"`, 24
 	if len(msg) > 2*tail && string(msg[:len(event)]) == event {
