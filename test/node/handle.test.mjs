@@ -405,7 +405,7 @@ test("who has joined a voice channel by any other means is told of no server", a
   const answer = handle.updateVoiceState({ ...join, self_mute: true });
   await settle();
   dispatch("VOICE_STATE_UPDATE", state);
-  t.mock.timers.tick(5000);
+  t.mock.timers.tick(10_000);
   assert.deepEqual(await answer, { state, server: null });
 });
 

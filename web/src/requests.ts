@@ -36,7 +36,7 @@ export interface GuildMembers {
 export interface VoiceConnection {
   /** This session's voice state as the server has it. */
   state: DispatchEvents["VOICE_STATE_UPDATE"];
-  /** Where to connect to; null when a channel was left, or nothing but a flag changed. In a session taken over from elsewhere it may have been joined there: then null if none came within five seconds. */
+  /** Where to connect to; null when a channel was left, or nothing but a flag changed. In a session taken over from elsewhere it may have been joined there: then null if none came within ten seconds. */
   server: DispatchEvents["VOICE_SERVER_UPDATE"] | null;
 }
 
@@ -342,7 +342,7 @@ async function* guildMemberChunks(c: Connection, _: SendName, payload: Data, opt
   }
 }
 
-const GRACE = 5000; // ms for a voice server that may not come
+const GRACE = 10_000; // ms for a voice server that may not come
 
 // The voice channels of a connection's session, by guild, from the first message
 // about one on: only who comes into a channel is told of a server.
