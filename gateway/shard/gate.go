@@ -2,7 +2,7 @@ package shard
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -42,7 +42,7 @@ func (g *gate) bucket(shard int) int { return shard % len(g.buckets) }
 func (g *gate) wait(ctx context.Context, shard int) error {
 	b := &g.buckets[g.bucket(shard)]
 	late := func() error {
-		return errors.Join(&gateway.Error{Code: session.ErrTimeout, Message: "the shard's turn to identify did not come in time"}, context.Cause(ctx))
+		return fmt.Errorf("%w: %w", &gateway.Error{Code: session.ErrTimeout, Message: "the shard's turn to identify did not come in time"}, context.Cause(ctx))
 	}
 	select {
 	case b.turn <- struct{}{}:

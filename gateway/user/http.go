@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -120,7 +121,7 @@ func (o *Options) roundTrip(ctx context.Context, r request) (status int, header 
 	case err == nil:
 		return resp.StatusCode, resp.Header, body, nil
 	case ctx.Err() != nil:
-		err = errors.Join(fail(session.ErrTimeout, r.name+" was not answered in time"), context.Cause(ctx))
+		err = fmt.Errorf("%w: %w", fail(session.ErrTimeout, r.name+" was not answered in time"), context.Cause(ctx))
 	case errors.As(err, &redirect):
 		err = fail(session.ErrProtocol, r.name+" "+string(redirect))
 	case errors.As(err, &timedOut) && timedOut.Timeout():

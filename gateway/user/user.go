@@ -3,6 +3,7 @@ package user
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -300,7 +301,7 @@ func (u *User) connect(ctx context.Context, o Options) error {
 	case <-h.Done():
 		err = h.Err()
 	case <-ctx.Done():
-		err = errors.Join(fail(session.ErrTimeout, "it was not known in time who the user is"), context.Cause(ctx))
+		err = fmt.Errorf("%w: %w", fail(session.ErrTimeout, "it was not known in time who the user is"), context.Cause(ctx))
 	}
 	select {
 	case r := <-known: // at the same moment
