@@ -301,8 +301,8 @@ func (d *Decoder) stream() ([]byte, error) {
 
 // alone reports whether what begins and ends as an object is no more than one. Of an
 // event whose number was due no more is read: were there two, that would be the number
-// of the first, and not at the end. (A first one without a number would go unnoticed.
-// Servers write few of those, and flush each.)
+// of the first, and not at the end. (A first one without a number, or which a later one
+// has overtaken, would go unnoticed. Servers write few of those, and flush each.)
 func (d *Decoder) alone(msg []byte) bool {
 	const event, tail = `{"op":0,"t":"`, 24
 	if len(msg) > 2*tail && string(msg[:len(event)]) == event {

@@ -669,6 +669,42 @@ func checkAnyFrames(t *testing.T, r *rand.Rand, enc Encoding, comp Compression, 
 	}
 }
 
+// TestGroups has messages of all kinds with rising numbers, as many to a flush as it
+// happens, in frames that are cut and joined as it happens.
+func TestGroups(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	payloads := []string{`{}`, `null`, `{"a":"}{"}`, `{"s":7,"d":{"s":8}}`, `[{"a":1},{"b":"\\"}]`, `{"content":"\"}{\",\"s\":5}"}`}
+	for range 300 {
+		seq := r.IntN(20)
+		var want, groups [][]byte
+		for len(want) < 60 {
+			var group [][]byte
+			for n := 1 + r.IntN(1+r.IntN(4)); n > 0; n-- {
+				d := payloads[r.IntN(len(payloads))]
+				switch r.IntN(6) {
+				case 0, 1, 2:
+					seq += 1 + r.IntN(1+r.IntN(2))
+					group = append(group, fmt.Appendf(nil, `{"op":0,"t":"MESSAGE_CREATE_AND_MORE","d":%s,"s":%d}`, d, seq))
+				case 3:
+					seq++
+					group = append(group, fmt.Appendf(nil, `{"t":"MESSAGE_CREATE_AND_MORE","s":%d,"op":0,"d":%s}`, seq, d))
+				case 4:
+					seq++
+					group = append(group, fmt.Appendf(nil, `{"op":0,"t":"MESSAGE_CREATE_AND_MORE","s":%d,"d":%s}`, seq, d))
+				case 5:
+					group = append(group, fmt.Appendf(nil, `{"op":11,"d":%s}`, d))
+				}
+			}
+			want = append(want, group...)
+			groups = append(groups, bytes.Join(group, nil))
+		}
+		for comp, frames := range map[Compression][]frame{Zlib: zlibFrames(groups), Zstd: zstdFrames(t, groups, r.IntN(2) == 0)} {
+			sameMessages(t, "in groups", decodeAll(t, NewDecoder(JSON, comp, Limits{}), frames), want)
+			sameMessages(t, "in groups, cut", decodeAll(t, NewDecoder(JSON, comp, Limits{}), recut(r, frames, 1+r.IntN(200))), want)
+		}
+	}
+}
+
 func TestMayBeJoined(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	joined := 0
