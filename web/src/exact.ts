@@ -3,23 +3,23 @@
 /**
  * Whether the JSON text from `start` to `end` may hold an integer of 16 digits or
  * more outside strings, which JSON.parse would round: `exact` then makes it a
- * string. Every such run of digits covers an index that is 15 modulo 16 from `start`,
- * so no other one is looked at. Nearly all digits that are found stand in a string:
- * they do if the next quote closes one, that is, if it is not behind a comma, a colon,
- * an opening bracket or white space, as one that opens a string always is.
+ * string. Every such run of digits covers one of any 16 indices in a row that it
+ * begins at or before, so only each sixteenth is looked at, counted from where one
+ * could begin. Nearly all digits that are found stand in a string: they do if the next
+ * quote closes one, that is, if it is not behind a comma, a colon, an opening bracket or
+ * white space, as one that opens a string always is.
  */
 export function hasBigInt(text: string, start: number, end: number): boolean {
   let quote = -1;
   for (let i = start + 15; i < end; i += 16) {
-    let c = text.charCodeAt(i);
-    if (c < 48 || c > 57) continue;
+    if ((text.charCodeAt(i) - 48) >>> 0 > 9) continue;
     if (quote < i) {
       quote = text.indexOf('"', i);
       if (quote < 0) quote = text.length;
     }
-    c = text.charCodeAt(quote - 1);
+    let c = text.charCodeAt(quote - 1);
     if (c > 32 && c !== 44 && c !== 58 && c !== 91 && c !== 123 && quote < end) {
-      i = start + ((quote - start) | 15) - 16; // goes on behind the quote
+      i = quote + 1; // what is next begins behind a comma or a colon
       continue;
     }
     let from = i;
@@ -30,7 +30,7 @@ export function hasBigInt(text: string, start: number, end: number): boolean {
     do c = text.charCodeAt(++to);
     while (c >= 48 && c <= 57);
     if (to - from > 16 && !quoted) return true;
-    i = start + ((to - start) | 15) - 16; // or long ones would be looked at for ever
+    i = to; // or long ones would be looked at for ever
   }
   return false;
 }
@@ -49,7 +49,7 @@ export function hasBigIntBytes(text: Uint8Array, start: number, end: number): bo
     do c = text[++to]!;
     while (c >= 48 && c <= 57);
     if (to - from > 16 && !quoted) return true;
-    i = start + ((to - start) | 15) - 16;
+    i = to;
   }
   return false;
 }
