@@ -402,7 +402,7 @@ func (s *Session) broken(err error) {
 		cause = &Error{Code: ErrMessageTooBig, Message: "the server sent more than is taken (" + err.Error() + ")"}
 		switch {
 		case !limit.Stream:
-			cause.Message += "; raise the limit of " + strconv.Itoa(s.cfg.MaxReceive) + " bytes if the server is to be trusted"
+			cause.Message += "; raise the limit of " + strconv.Itoa(limit.Limit) + " bytes if the server is to be trusted"
 			cause.Fatal = true
 		case s.lastTransport():
 			cause.Message += "; choose another compression"

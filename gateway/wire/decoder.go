@@ -72,8 +72,9 @@ func errorAt(what string, offset int) *Error { return &Error{what, offset} }
 // a sync flush (zlib-stream), the end of a block or frame (zstd-stream), or,
 // where the server left that out, the end of its JSON or ETF value. A flush in
 // the middle of a message does not end it, but for one right behind a brace that
-// ends the frame, too: no server has been seen to do that, and to rule it out, all of
-// every message would have to be read.
+// ends the frame, too, nor does white space alone part what begins and ends as an object:
+// no server has been seen to write either, and to rule them out, all of every message
+// would have to be read.
 //
 // Text frames are JSON whatever was negotiated, and are passed on as they are.
 //

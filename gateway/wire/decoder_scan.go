@@ -93,9 +93,9 @@ func (v *valueScanner) bytes(b []byte, i, stop int) (int, bool) {
 }
 
 // mayBeJoined reports whether an object may end and another begin in b: whether
-// there are two braces as between them, in a string perhaps. It looks at all of every
-// message and so does no more than it must; messages with white space between them are
-// told apart where they are flushed.
+// there are two braces as between them, in a string perhaps. It looks at all of a
+// message and so does no more than it must: for white space between the two, which
+// servers write nowhere, it does not look.
 func mayBeJoined(b []byte) bool {
 	p := unsafe.Pointer(unsafe.SliceData(b))
 	i := 0

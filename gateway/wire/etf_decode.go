@@ -61,10 +61,10 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 		if i >= len(term) {
 			return dst, errorAt("etf: term is cut short", i)
 		}
+		if p > most {
+			return dst, errorAt("etf: text is too long for its term", i)
+		}
 		if len(buf)-p < termRoom {
-			if p > most {
-				return dst, errorAt("etf: text is too long for its term", i)
-			}
 			buf = growText(buf, p, termRoom, most)
 			out = unsafe.Pointer(unsafe.SliceData(buf))
 		}
@@ -102,9 +102,6 @@ func AppendJSON(dst, term []byte) ([]byte, error) {
 			}
 			end := i + int(n)
 			if len(buf)-p < int(n)+termRoom {
-				if p > most {
-					return dst, errorAt("etf: text is too long for its term", i)
-				}
 				buf = growText(buf, p, int(n)+termRoom, most)
 				out = unsafe.Pointer(unsafe.SliceData(buf))
 			}

@@ -733,6 +733,16 @@ test("a frame that is too large is refused before it is copied", async () => {
   }
 });
 
+test("an event that is too large is refused, however plain it is", () =>
+  withHandle(["LARGE"], async (core, h) => {
+    const event = (s, n) => FORMS[0]("LARGE", s, `{"content":"${"x".repeat(n)}"}`);
+    for (let s = 2; s < 6; s++) h.down(event(s, 3000));
+    assert.equal(h.got.length, 4);
+    h.down(event(6, 5000));
+    assert.equal(h.got.length, 4);
+    assert.ok(h.reports.some((r) => r.type === "state" && r.error?.code === "received_too_large"), JSON.stringify(h.reports.at(-1)));
+  }, { maxReceiveSize: 4096 }));
+
 test("a large text is read in as much memory as it needs, which Go gets back", () =>
   withHandle(["LARGE"], async (core, h) => {
     const before = h.inspect();

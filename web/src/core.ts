@@ -60,8 +60,9 @@ const MAX_NUMBER = 1e15;
 const SHORTEST = 32; // of the messages of events that are worth a glance
 const PLACES = 64;
 
-// Bounds of wire.Limits.MaxFrame (gateway/wire/decoder.go).
-const MAX_FRAME = 64 << 20;
+// The bound of a message by default, and the least that wire.Limits.MaxFrame is
+// (gateway/wire/decoder.go).
+const MAX_MESSAGE = 64 << 20;
 const LEAST_FRAME = 4 << 20;
 
 const INPUT = 1 << 16; // bytes of the input at first
@@ -98,8 +99,8 @@ interface Slot {
   /** Where in its memory, in words, the fields of jsbridge's core are; 0 while it is in none. */
   core: number;
   config: CoreConfig;
-  /** Bytes of a frame from which on Go refuses it, whatever follows. */
-  refused: number;
+  /** Bytes that a message may have. */
+  most: number;
   observed: Map<string, number>;
   socket: WebSocket | null;
   timer: ReturnType<typeof setTimeout> | undefined;
@@ -356,7 +357,7 @@ export class Core implements Host {
       handle: 0,
       core: 0,
       config,
-      refused: Math.max(config.maxReceiveSize || MAX_FRAME, LEAST_FRAME) + 1,
+      most: config.maxReceiveSize || MAX_MESSAGE,
       observed: new Map(),
       socket: null,
       timer: undefined,
@@ -426,18 +427,17 @@ export class Core implements Host {
     let binary = 0;
     this.#receiving = slot; // to the end: making room for a message can crash, too
     if (typeof data === "string") {
-      if (this.#again(slot, conn, data) || this.#glance(slot, conn, data)) {
+      if (data.length <= slot.most && (this.#again(slot, conn, data) || this.#glance(slot, conn, data))) {
         this.#receiving = null;
         slot.bytesReceived += data.length;
         slot.glanced += data.length;
         return;
       }
-      // Of what is too large only so much is copied that Go sees that it is.
-      const { refused } = slot;
+      const refused = refusedAt(slot);
       if (this.#inputSize > LARGE) this.#relax(data.length);
       size = this.#putText(data.length > refused ? data.slice(0, refused) : data, 0, refused);
     } else {
-      size = Math.min(data.byteLength, slot.refused);
+      size = Math.min(data.byteLength, refusedAt(slot));
       binary = 1;
       if (this.#inputSize > LARGE) this.#relax(size);
       if (this.#input.length === 0) this.#view();
@@ -871,6 +871,9 @@ function place(text: string): number {
   const name = text.charCodeAt(2) === 116 ? 6 : 13;
   return (text.charCodeAt(name + 6) * 7 + text.charCodeAt(name + 8) * 5 + text.charCodeAt(name + 11) * 3 + text.charCodeAt(name + 13)) % PLACES;
 }
+
+/** Bytes of a frame from which on Go refuses it, whatever follows: of what is too large no more is copied. */
+const refusedAt = (slot: Slot) => Math.max(slot.most, LEAST_FRAME) + 1;
 
 /** Has Go asked again whether kinds are observed. */
 function forgetResults(slot: Slot): void {
