@@ -56,3 +56,23 @@ func TestGarbageDoesNotSwallowWhatFollows(t *testing.T) {
 	}
 	_ = sw.Close()
 }
+
+// Nor if it begins with white space, which is no part of it, and comes in two blocks.
+func TestGarbageBehindSpace(t *testing.T) {
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDecoder(JSON, Zstd, Limits{})
+	for _, text := range []string{"  {bad", "worse"} {
+		w.Write([]byte(text))
+		w.Flush()
+	}
+	frames := []frame{{bytes.Clone(out.Bytes()), true}}
+	out.Reset()
+	w.Write([]byte(`{"op":1}`))
+	w.Flush()
+	frames = append(frames, frame{out.Bytes(), true})
+	sameMessages(t, "behind white space", decodeAll(t, d, frames), [][]byte{[]byte("{badworse"), []byte(`{"op":1}`)})
+}

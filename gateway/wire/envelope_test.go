@@ -115,7 +115,7 @@ func TestScan(t *testing.T) {
 		}
 	}
 	for _, msg := range []string{``, ` `, `{`, `{"op"`, `{"op":`, `{"op":0`, `{"op":0,`, `{"op":0,"d":{`, `{"op":0,"d":"`,
-		`{"op":0,"t":"X","d":`, `{"op":}`, `{"op":true}`, `[]`, `1`, `"x"`, `{,}`, `{"op":0 "t":1}`, `{"a\`} {
+		`{"op":0,"t":"X","d":`, `{"op":}`, `{"op":true}`, `[]`, `1`, `"x"`, `{,}`, `{"op":0 "t":1}`, `{"a\`, `{"op":11}{"op":1}`, `{"op":11} x`} {
 		var m Message
 		if err := Scan([]byte(msg), &m); err == nil {
 			t.Errorf("Scan(%q) succeeded: %+v", msg, m)
