@@ -18,14 +18,18 @@ if (!CHROMIUM) throw new Error("no Chromium found: ./build.sh test installs it, 
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-/** Starts Chromium; it is closed, and its profile removed, by close(). */
-export async function browser({ args = [], headless = true, env = {}, ignoreDefaultArgs = [] } = {}) {
+/**
+ * Starts Chromium; it is closed, and its profile removed, by close(). Without
+ * `networkEnabled`, nobody is told of requests and messages.
+ */
+export async function browser({ args = [], headless = true, env = {}, ignoreDefaultArgs = [], networkEnabled = true } = {}) {
   const profile = mkdtempSync(join(tmpdir(), "gateway-test-"));
   const b = await puppeteer.launch({
     executablePath: CHROMIUM,
     headless,
     userDataDir: profile,
     ignoreDefaultArgs,
+    networkEnabled,
     args: [...FLAGS, ...args],
     env: { ...process.env, ...env },
     protocolTimeout: 600_000,
