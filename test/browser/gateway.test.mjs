@@ -484,6 +484,70 @@ for (const host of ["worker", "main"]) {
   });
 }
 
+describe("in the Worker", () => {
+  /** What the Worker does in a flood, and whether what is sent meanwhile arrives. */
+  async function flood(t, n) {
+    await t.run(
+      async (url, token) => {
+        globalThis.seqs = [];
+        globalThis.handle = await g.connect(url, { token, observe: { TYPING_START: (d, e) => seqs.push(e.seq) } });
+      },
+      documented.url,
+      documented.token,
+    );
+    const action = { action: "flood", event: "TYPING_START", d: { channel_id: "1", user_id: "2", timestamp: 3 } };
+    await documented.control({ ...action, n: 30 });
+    await t.run(() => until("a few events", () => seqs.length === 30));
+    const [worker] = t.p.workers();
+    const few = await worker.evaluate(() => naps);
+    const [, r] = await Promise.all([
+      documented.control({ ...action, n }),
+      t.run(async (n) => {
+        await until("the first events", () => seqs.length > 30);
+        const sent = await handle.sendUpdatePresence({ status: "online", since: null, activities: [], afk: false }).then(() => "sent");
+        await until("all events", () => seqs.length === 30 + n);
+        return { sent, ordered: seqs.every((s, i) => i === 0 || s > seqs[i - 1]) };
+      }, n),
+    ]);
+    const many = await worker.evaluate(() => naps);
+    // It wakes up for good when nothing comes any more.
+    await worker.evaluate(async () => {
+      for (let before = -1; before !== naps; await new Promise((r) => setTimeout(r, 50))) before = naps;
+    });
+    await t.run(() => handle.close());
+    return { few, many, ...r };
+  }
+
+  it("sleeps for moments while messages pour in, not while there are few", async () => {
+    const t = await loaded("worker");
+    await t.p.workers()[0].evaluate(() => {
+      globalThis.naps = 0;
+      const { wait } = Atomics;
+      Atomics.wait = (bed, ...rest) => {
+        if (rest.length === 3) naps++;
+        return wait(bed, ...rest);
+      };
+    });
+    const r = await flood(t, 20_000);
+    assert.deepEqual({ ...r, many: 0 }, { few: 0, many: 0, sent: "sent", ordered: true });
+    assert.ok(r.many > 0 && r.many < 5_000, `${r.many} naps`);
+    await t.close();
+  });
+
+  it("stays awake where it must not sleep", async () => {
+    for (const forbid of [
+      () => (WebAssembly.Memory = class { constructor() { throw new RangeError("no"); } }),
+      () => (Atomics.wait = () => { throw new TypeError("no"); }),
+    ]) {
+      const t = await loaded("worker");
+      await t.p.workers()[0].evaluate(() => (globalThis.naps = 0));
+      await t.p.workers()[0].evaluate(forbid);
+      assert.deepEqual(await flood(t, 5_000), { few: 0, many: 0, sent: "sent", ordered: true });
+      await t.close();
+    }
+  });
+});
+
 describe("captures", () => {
   const probes = readdirSync(fileURLToPath(new URL("../captures/probes/", import.meta.url)))
     .filter((f) => f.endsWith(".jsonl") && !f.endsWith(".expected.jsonl"))

@@ -73,6 +73,8 @@ const CRASH_LIMIT = 3;
 const CRASH_WINDOW = 60_000;
 const KEEP = 4200; // the close code that keeps a session
 
+const BUSY = 64; // messages from one call of Sink.busy to the next
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -128,6 +130,8 @@ interface Slot {
 
 export class Core implements Host {
   readonly kind = "main";
+  /** Bytes that have been received, of all connections. */
+  received = 0;
   #sink: Sink;
   #module: WebAssembly.Module | undefined;
   #wasm!: Exports;
@@ -153,6 +157,7 @@ export class Core implements Host {
   #poison = { id: 0, seq: -2 };
   #receiving: Slot | null = null;
 
+  #messages = 0; // of all connections
   #lag = 0;
   #skew = Date.now() - performance.now();
 
@@ -430,6 +435,7 @@ export class Core implements Host {
       if (data.length <= slot.most && (this.#again(slot, conn, data) || this.#glance(slot, conn, data))) {
         this.#receiving = null;
         slot.bytesReceived += data.length;
+        this.received += data.length;
         slot.glanced += data.length;
         return;
       }
@@ -445,6 +451,7 @@ export class Core implements Host {
       this.#input.set(new Uint8Array(data, 0, size));
     }
     slot.bytesReceived += size;
+    this.received += size;
     const kind = this.#wasm.received(slot.handle, conn, size, binary);
     this.#receiving = null;
     if (kind === 0) return;
@@ -711,6 +718,7 @@ export class Core implements Host {
       });
     socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
       if (!this.#alive) return;
+      if (++this.#messages % BUSY === 0) this.#sink.busy?.();
       try {
         this.#received(slot, conn, event.data);
       } catch (thrown) {
