@@ -73,7 +73,7 @@ const CRASH_LIMIT = 3;
 const CRASH_WINDOW = 60_000;
 const KEEP = 4200; // the close code that keeps a session
 
-const BUSY = 64; // messages from one call of Sink.busy to the next
+const BUSY = 64; // messages of a connection from one call of Sink.busy to the next
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -130,8 +130,6 @@ interface Slot {
 
 export class Core implements Host {
   readonly kind = "main";
-  /** Bytes that have been received, of all connections. */
-  received = 0;
   #sink: Sink;
   #module: WebAssembly.Module | undefined;
   #wasm!: Exports;
@@ -157,7 +155,6 @@ export class Core implements Host {
   #poison = { id: 0, seq: -2 };
   #receiving: Slot | null = null;
 
-  #messages = 0; // of all connections
   #lag = 0;
   #skew = Date.now() - performance.now();
 
@@ -190,6 +187,13 @@ export class Core implements Host {
   seq(id: number): number | undefined {
     const slot = this.#slots.get(id);
     return slot?.core && this.#alive ? this.#seq(slot) : undefined;
+  }
+
+  /** Bytes that the connections there are have received. */
+  received(): number {
+    let sum = 0;
+    for (const slot of this.#slots.values()) sum += slot.bytesReceived;
+    return sum;
   }
 
   /** Ends everything: sockets close, nothing is reported any more. */
@@ -427,7 +431,7 @@ export class Core implements Host {
 
   /** A message has arrived. This is the hot path. */
   #received(slot: Slot, conn: number, data: string | ArrayBuffer): void {
-    slot.messages++;
+    if (++slot.messages % BUSY === 0) this.#sink.busy?.();
     let size: number;
     let binary = 0;
     this.#receiving = slot; // to the end: making room for a message can crash, too
@@ -435,7 +439,6 @@ export class Core implements Host {
       if (data.length <= slot.most && (this.#again(slot, conn, data) || this.#glance(slot, conn, data))) {
         this.#receiving = null;
         slot.bytesReceived += data.length;
-        this.received += data.length;
         slot.glanced += data.length;
         return;
       }
@@ -451,7 +454,6 @@ export class Core implements Host {
       this.#input.set(new Uint8Array(data, 0, size));
     }
     slot.bytesReceived += size;
-    this.received += size;
     const kind = this.#wasm.received(slot.handle, conn, size, binary);
     this.#receiving = null;
     if (kind === 0) return;
@@ -718,7 +720,6 @@ export class Core implements Host {
       });
     socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
       if (!this.#alive) return;
-      if (++this.#messages % BUSY === 0) this.#sink.busy?.();
       try {
         this.#received(slot, conn, event.data);
       } catch (thrown) {

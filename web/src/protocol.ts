@@ -163,7 +163,7 @@ export interface Sink {
   report(id: number, report: Report): void;
   /** An event whose payload is known to be text.slice(from, to): a report that spares a part of the parsing. */
   event(id: number, name: string, text: string, from: number, to: number): void;
-  /** Called with every 64th message, observed or not. */
+  /** Called with every 64th message of a connection, observed or not. */
   busy?(): void;
 }
 

@@ -71,13 +71,13 @@ function busy(): void {
   if (bed === undefined) bed = makeBed();
   if (bed === null) return;
   nap = SHORTEST;
-  taken = core.received;
+  taken = core.received();
   empty = false;
   behind.port2.postMessage(0);
 }
 
 behind.port1.onmessage = () => {
-  const got = core.received - taken;
+  const got = core.received() - taken;
   taken += got;
   nap = Math.min((nap * ROOM) / got, LONGEST);
   if (nap < SHORTEST || (got === 0 && empty)) {

@@ -54,7 +54,7 @@ export async function hot({ browser, site, quick, only }) {
     // several, as where its memory lies and when it is compiled is any page's luck.
     console.error(`  … ${c.name}`);
     const pages = [];
-    for (let n = quick ? 1 : c.to === "json" ? 7 : 3; n > 0; n--) {
+    for (let n = quick ? 1 : c.to === "json" ? 12 : 3; n > 0; n--) {
       const p = await page(await browser(), site.url);
       pages.push(await p.run((what, options) => bench[what](options), what, { ...options, ...c }));
       await p.close();
