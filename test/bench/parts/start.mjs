@@ -21,7 +21,7 @@ export async function start({ browser, site, quick }) {
     tables: [
       {
         rows: [
-          { name: "start: instantiate and run until ready", unit: "ms", ours, peer, ...rest, against: "an empty Go program", must: 1.4 },
+          { name: "start: instantiate and run until ready", unit: "ms", ours, peer, ...rest, against: "an empty Go program", must: 1.5, aim: 1.4 },
           { name: "of it, compiling", unit: "ms", ours: median(compile.ours), peer: median(compile.peer), ratio: median(compile.ours) / median(compile.peer), against: "an empty Go program" },
           { name: "size, brotli 11", unit: "KB", ours: size, peer: empty, ratio: size / empty, against: "an empty Go program" },
           { name: "size, against what is allowed", unit: "KB", ours: size, peer: 800, ratio: size / 800, against: "800 KB", must: 1, aim: 650 / 800 },
