@@ -24,15 +24,15 @@ export function compare(ours, peer, blocks = Math.min(5, ours.length)) {
 }
 
 /**
- * Compares by all that was used: the CPU time of a process with several threads is
- * not only made longer by what else happens, but shorter, too, where wake-ups happen
- * to fall together, so that the least of it is luck. Blocks are measured in different
- * processes; the spread is from the least to the greatest of their ratios.
+ * Compares turns that were measured in several pages or processes: what a client
+ * pays for its garbage, and for threads that wake each other, comes and goes from turn
+ * to turn, and the shortest is luck. Of each page the median turn counts; the ratio
+ * is that of their sums, the spread from the least to the greatest of the pages'.
  */
-export function totals(blocks) {
-  const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
-  const ours = mean(blocks.flatMap((b) => b.ours));
-  const peer = mean(blocks.flatMap((b) => b.peer));
-  const ratios = blocks.map((b) => mean(b.ours) / mean(b.peer));
-  return { ours, peer, ratio: ours / peer, spread: [Math.min(...ratios), Math.max(...ratios)], rounds: blocks.flatMap((b) => b.ours).length };
+export function typical(pages) {
+  const each = pages.map((p) => ({ ours: median(p.ours), peer: median(p.peer) }));
+  const mean = (who) => each.reduce((sum, p) => sum + p[who], 0) / each.length;
+  const ratios = each.map((p) => p.ours / p.peer);
+  const [ours, peer] = [mean("ours"), mean("peer")];
+  return { ours, peer, ratio: ours / peer, spread: [Math.min(...ratios), Math.max(...ratios)], rounds: pages.flatMap((p) => p.ours).length };
 }

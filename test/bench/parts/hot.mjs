@@ -2,7 +2,7 @@
 // costs against what a user would write by hand.
 
 import { page } from "../lib/chromium.mjs";
-import { compare } from "../lib/stats.mjs";
+import { typical } from "../lib/stats.mjs";
 
 // fzstd makes room for the whole window of each frame, 2 MiB with a Spacebar
 // server, so that a message is dearer to it than a READY. What a client has to read
@@ -41,8 +41,7 @@ const AGAINST = { json: "JSON.parse" };
 /** A row of the table from what two measured in turns, in one page after the other. */
 function row(c, pages, unit) {
   const scale = unit === "ms" ? 1000 : 1;
-  const all = (who) => pages.flatMap((times) => times[who]);
-  const { ours, peer, ...rest } = compare(all("ours"), all("peer"), pages.length * Math.min(5, pages[0].ours.length));
+  const { ours, peer, ...rest } = typical(pages);
   return { name: c.name, unit, ours: ours / scale, peer: peer / scale, ...rest, against: AGAINST[c.peer] ?? c.peer, must: c.must, aim: c.aim };
 }
 

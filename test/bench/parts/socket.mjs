@@ -3,7 +3,7 @@
 // hand on the page.
 
 import { chromium, page, Renderer } from "../lib/chromium.mjs";
-import { totals } from "../lib/stats.mjs";
+import { typical } from "../lib/stats.mjs";
 
 const ALL = ["MESSAGE_CREATE", "MESSAGE_UPDATE"];
 const PLAIN = [
@@ -89,7 +89,7 @@ export async function socket(context) {
   const row = (c, blocks, what, must, aim) => ({
     name: c.name,
     unit: "µs",
-    ...totals(blocks.map((b) => ({ ours: b.ours.map((x) => x[what]), peer: b.hand.map((x) => x[what]) }))),
+    ...typical(blocks.map((b) => ({ ours: b.ours.map((x) => x[what]), peer: b.hand.map((x) => x[what]) }))),
     against: { json: "JSON.parse" }[c.decoder] ?? c.decoder,
     must,
     aim,
