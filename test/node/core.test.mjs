@@ -703,6 +703,18 @@ for (const [name, form] of FORMS.entries())
     });
   });
 
+test("two kinds that share a place do not drive each other out of it", (t) => {
+  const calls = countCalls(t);
+  return withHandle([], async (core, h) => {
+    let seq = 1;
+    for (let i = 0; i < 100; i++) for (const name of ["MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE"]) h.down(FORMS[0](name, ++seq, '{"content":"some more text"}'));
+    // One of the two is shown to Go each time, or the other is.
+    assert.ok(calls.glance >= 90 && calls.glance <= 125, `${calls.glance} glances`);
+    core.post({ type: "stats", id: 1, req: 1 });
+    assert.deepEqual(h.stats.events, { READY: 1, MESSAGE_REACTION_ADD: 100, MESSAGE_REACTION_REMOVE: 100 });
+  });
+});
+
 test("what has passed is known to the session, and survives a crash of the instance", () =>
   withHandle([], async (core, h) => {
     let seq = 1;

@@ -59,6 +59,7 @@ const NUMBER_KEY = ',"s":';
 const MAX_NUMBER = 1e15;
 const SHORTEST = 32; // of the messages of events that are worth a glance
 const PLACES = 64;
+const CONTESTS = 16; // for a place, one of which is won
 
 // The bound of a message by default, and the least that wire.Limits.MaxFrame is
 // (gateway/wire/decoder.go).
@@ -155,6 +156,7 @@ export class Core implements Host {
   #poison = { id: 0, seq: -2 };
   #receiving: Slot | null = null;
 
+  #contests = 0;
   #lag = 0;
   #skew = Date.now() - performance.now();
 
@@ -558,12 +560,17 @@ export class Core implements Host {
     return true;
   }
 
-  /** Notes how messages of a kind begin. */
+  /**
+   * Notes how messages of a kind begin. Where another kind has the place, it mostly
+   * keeps it: two that come in turns would pay more for that than they gain.
+   */
   #remember(slot: Slot, kind: number, begin: string, numbered: boolean): void {
+    const at = place(begin);
+    if (slot.heads[at] !== undefined && ++this.#contests % CONTESTS !== 0) return;
     const copy = String.fromCharCode(...Array.from(begin, (c) => c.charCodeAt(0))); // a slice would keep all of the message
     const [, before = "", behind = ""] = (numbered ? /^(.*?,"s":)\d+(.*)$/ : /^(.*)$/).exec(copy) ?? [];
     if (before === "") return;
-    slot.heads[place(begin)] = { kind, name: this.#name(slot, kind), count: this.#wasm.countAddress(slot.handle, kind) >>> 2, result: 0, before, behind };
+    slot.heads[at] = { kind, name: this.#name(slot, kind), count: this.#wasm.countAddress(slot.handle, kind) >>> 2, result: 0, before, behind };
   }
 
   #name(slot: Slot, kind: number): string {
