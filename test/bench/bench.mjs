@@ -1,7 +1,7 @@
 // The benchmark: ./build.sh bench [part …] [-quick] [-write] [-only=text]
 
 import { mkdirSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { chromium, gateway, site } from "./lib/chromium.mjs";
+import { chromium, gateway, site, version } from "./lib/chromium.mjs";
 import { corpora } from "./lib/corpus.mjs";
 import { environment, work } from "./lib/env.mjs";
 import { write } from "./lib/report.mjs";
@@ -50,7 +50,7 @@ try {
     const seconds = Math.round((performance.now() - began) / 1000);
     console.log(`\n${title} (${seconds} s)`);
     for (const t of result.tables) console.log(`${t.title ? `\n  ${t.title}\n` : ""}${text(t.cells ?? cells(t.rows))}`);
-    results[name] = ran[name] = { title, ...result, environment: environment(await b?.version()), seconds, quick };
+    results[name] = ran[name] = { title, ...result, environment: environment(version), seconds, quick };
     writeFileSync(file, JSON.stringify(results, null, 1));
     if (args.includes("-write")) write({ [name]: results[name] });
   }

@@ -59,7 +59,7 @@ const NUMBER_KEY = ',"s":';
 const MAX_NUMBER = 1e15;
 const SHORTEST = 32; // of the messages of events that are worth a glance
 const PLACES = 64;
-const CONTESTS = 16; // for a place, one of which is won
+const CONTESTS = 16; // for a place, the last of which is won
 
 // The bound of a message by default, and the least that wire.Limits.MaxFrame is
 // (gateway/wire/decoder.go).
@@ -92,6 +92,8 @@ interface Head {
   result: number;
   before: string;
   behind: string;
+  /** How often another kind has asked for its place. */
+  contests: number;
 }
 
 /** One handle of the page. */
@@ -156,7 +158,6 @@ export class Core implements Host {
   #poison = { id: 0, seq: -2 };
   #receiving: Slot | null = null;
 
-  #contests = 0;
   #lag = 0;
   #skew = Date.now() - performance.now();
 
@@ -566,11 +567,12 @@ export class Core implements Host {
    */
   #remember(slot: Slot, kind: number, begin: string, numbered: boolean): void {
     const at = place(begin);
-    if (slot.heads[at] !== undefined && ++this.#contests % CONTESTS !== 0) return;
+    const there = slot.heads[at];
+    if (there !== undefined && ++there.contests < CONTESTS) return;
     const copy = String.fromCharCode(...Array.from(begin, (c) => c.charCodeAt(0))); // a slice would keep all of the message
     const [, before = "", behind = ""] = (numbered ? /^(.*?,"s":)\d+(.*)$/ : /^(.*)$/).exec(copy) ?? [];
     if (before === "") return;
-    slot.heads[at] = { kind, name: this.#name(slot, kind), count: this.#wasm.countAddress(slot.handle, kind) >>> 2, result: 0, before, behind };
+    slot.heads[at] = { kind, name: this.#name(slot, kind), count: this.#wasm.countAddress(slot.handle, kind) >>> 2, result: 0, before, behind, contests: 0 };
   }
 
   #name(slot: Slot, kind: number): string {

@@ -58,7 +58,14 @@ export async function gateway() {
  * thread with a socket describe each message to it, which costs more than receiving
  * the message does.
  */
-export const chromium = () => browser({ args: ["--enable-precise-memory-info", "--js-flags=--expose-gc"], networkEnabled: false });
+export async function chromium() {
+  const b = await browser({ args: ["--enable-precise-memory-info", "--js-flags=--expose-gc"], networkEnabled: false });
+  version = await b.version();
+  return b;
+}
+
+/** Which Chromium that is, once one has been started. */
+export let version;
 
 /** A fresh page of the site with the bundle of ../page; fails on uncaught errors. */
 export async function page(b, siteURL) {
